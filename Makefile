@@ -1,0 +1,45 @@
+# Every target works from a clean clone; see README.md. Override PYTHON to choose the interpreter (3.11 or newer).
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: serve demo test check lint bench fuzz clean
+
+# The pinned, hash-checked dependencies; openkls itself is installed editable, without resolving again.
+$(VENV)/.serve: requirements/serve.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/serve.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.serve
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+serve: $(VENV)/.serve
+	exec $(BIN)/openkls serve
+
+demo: $(VENV)/.dev
+	$(BIN)/python -m tools.demo
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Exactly what CI runs.
+check: lint
+	$(MAKE) test
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m bench
+
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m fuzz
+
+clean:
+	rm -rf $(VENV) build dist .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""The rules of live streaming, synchronous. Rule: no I/O, no clock; time is an argument."""

@@ -1,0 +1,141 @@
+"""The durable ports: what the use cases ask of a store.
+
+Rule of every port: a method either did its work durably, or raises ``StoreUnavailable`` (``StoreTimeout`` when late)
+and may have done it; every write is idempotent, so the caller may try again. Times are Unix seconds.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from openkls.domain.blacklist import Ban
+from openkls.domain.keys import StreamKey
+from openkls.domain.session import HistoryRow, SessionFacts
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryQuery:
+    """A page of history: pushes of one app behind one publish domain that began within [start, end], both included.
+
+    ``errors`` asks for refused publishes and for sessions ended by a code other than 200; without it, for every
+    accepted session that has ended.
+    """
+
+    unique_name: str
+    app: str
+    pubdomain: str
+    stream: str | None
+    start: int
+    end: int
+    errors: bool
+    ascending: bool
+    offset: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """The rows of a page, ordered by (pub_time, session_id), and how many rows the query has in all."""
+
+    rows: list[HistoryRow]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One accepted push, clipped by nobody; ``end`` is None while it is live."""
+
+    stream: str
+    start: int
+    end: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKey:
+    """A key pair made at run time. ``secret_key`` is encrypted at rest and never logged."""
+
+    access_key: str
+    secret_key: str
+    account_id: str
+    enabled: bool
+    created_at: int
+    version: int
+
+    def __repr__(self) -> str:
+        return f"AccessKey({self.access_key!r}, account_id={self.account_id!r}, enabled={self.enabled})"
+
+
+class HistoryPort(Protocol):
+    """Publishes, open and finished."""
+
+    async def begin_boot(self, boot_id: str, node_id: str, now: int) -> None:
+        """Record that a process began; its first heartbeat."""
+        ...
+
+    async def heartbeat(self, boot_id: str, now: int) -> None:
+        """Record that the process lives, and with it all its sessions."""
+        ...
+
+    async def end_boot(self, boot_id: str) -> None:
+        """Forget a process that ended cleanly; it must have no open session left."""
+        ...
+
+    async def close_lapsed(self, node_id: str, boot_id: str, lapsed_before: int) -> list[SessionFacts]:
+        """End the sessions of dead processes with code 200, reason crash, at their last heartbeat (not before their
+        own start), and forget those processes. Dead are: every other boot of ``node_id`` (its data folder is locked
+        by the boot ``boot_id``, so no other one lives), and any boot whose last heartbeat is before
+        ``lapsed_before``; never ``boot_id`` itself. Returns what was ended; each session is ended by one caller only.
+        """
+        ...
+
+    async def open(self, facts: SessionFacts) -> None:
+        """Record a live session, unless it is known already, live or finished."""
+        ...
+
+    async def close(self, row: HistoryRow) -> None:
+        """Record that a session is over, whether or not it had been opened here; the first row of a session stays."""
+        ...
+
+    async def page(self, query: HistoryQuery) -> HistoryPage:
+        """Answer one page of history."""
+        ...
+
+    async def spans(
+        self, unique_name: str, app: str, pubdomain: str, stream: str | None, start: int, end: int, limit: int
+    ) -> list[Span]:
+        """The accepted sessions, live ones too, that overlap [start, end): began before ``end`` and ended after
+        ``start`` (or at it, for one of no length inside); by (start, session_id) ascending; at most ``limit`` + 1."""
+        ...
+
+
+class BlacklistPort(Protocol):
+    """Bans. Every change gets the next version of one counter within its own transaction, so that commit order is
+    version order; nothing is ever deleted."""
+
+    async def forbid(self, key: StreamKey, now: int, till: int, permanent: bool) -> Ban | None:
+        """Forbid until ``till``, refreshing an existing ban; None when a ban that holds was made within the very
+        second ``now`` (nothing is changed then)."""
+        ...
+
+    async def resume(self, key: StreamKey, now: int) -> Ban | None:
+        """Turn the ban that holds at ``now`` into a tombstone; None when there is none."""
+        ...
+
+    async def since(self, version: int) -> list[Ban]:
+        """All rows above ``version``, in order of their versions."""
+        ...
+
+
+class KeysPort(Protocol):
+    """Accounts and key pairs made at run time; changes are versioned like bans, on a counter of their own."""
+
+    async def create(self, account_id: str, access_key: str, secret_key: str, now: int) -> AccessKey:
+        """Store a key pair (and its account when it is new). An access key that exists already: ValueError."""
+        ...
+
+    async def disable(self, access_key: str, now: int) -> AccessKey | None:
+        """Switch a key off for good; None when it does not exist. Idempotent."""
+        ...
+
+    async def since(self, version: int) -> list[AccessKey]:
+        """All keys changed above ``version``, disabled ones too, in order of their versions."""
+        ...

@@ -1,0 +1,93 @@
+"""Who publishes what, now. Rule: every gate is one synchronous step; between question and answer nothing else runs.
+
+Theory of operation. A name is free or held by exactly one session. ``claim`` decides in one step whether the key is
+forbidden, whether the name is busy, and inserts. A holder whose peer has been silent for SILENT_SECONDS yields: a
+half-open connection must not lock its own encoder out. ``release`` frees a name only if the session given still holds
+it, so a late goodbye never frees the successor's claim. ``evict`` takes the name away from whoever holds that key.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from openkls.domain.blacklist import Blacklist
+from openkls.domain.keys import StreamKey, StreamName
+from openkls.domain.session import BreakCode, Session
+
+# A live encoder sends several messages a second, and an encoder that lost its network comes back after a few
+# seconds; TCP alone would notice only after minutes (design, flow (a) 5).
+SILENT_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The outcome of a claim: ``refusal`` is None when granted; ``displaced`` then is the silent former holder."""
+
+    refusal: BreakCode | None = None
+    displaced: Session | None = None
+
+
+class Registry:
+    """The live sessions of this process, by name."""
+
+    def __init__(self, blacklist: Blacklist) -> None:
+        self._blacklist = blacklist
+        self._holders: dict[StreamName, Session] = {}
+        # Listing one app of one space must not walk every live stream of the process.
+        self._by_app: dict[tuple[str, str], dict[StreamName, Session]] = {}
+
+    def __len__(self) -> int:
+        return len(self._holders)
+
+    def claim(self, session: Session, now: float) -> Claim:
+        """Take the session's name at ``now`` (Unix seconds): FORBIDDEN, else ALREADY_EXISTS, else granted."""
+        if self._blacklist.forbids(session.key, now):
+            return Claim(refusal=BreakCode.FORBIDDEN)
+        holder = self._holders.get(session.key.name)
+        if holder is not None:
+            if holder.publisher.silent_seconds() < SILENT_SECONDS:
+                return Claim(refusal=BreakCode.ALREADY_EXISTS)
+            holder.evicted_with = BreakCode.SUCCESS
+            self._remove(holder)
+        self._holders[session.key.name] = session
+        self._by_app.setdefault((session.key.unique_name, session.key.app), {})[session.key.name] = session
+        return Claim(displaced=holder)
+
+    def release(self, session: Session) -> bool:
+        """Free the session's name if the session still holds it; True when it did. Idempotent."""
+        if not self.holds(session):
+            return False
+        self._remove(session)
+        return True
+
+    def evict(self, key: StreamKey, code: BreakCode) -> Session | None:
+        """Take the name from the session that publishes under exactly ``key``; None when there is none."""
+        holder = self._holders.get(key.name)
+        if holder is None or holder.key != key:
+            return None
+        holder.evicted_with = code
+        self._remove(holder)
+        return holder
+
+    def holds(self, session: Session) -> bool:
+        """Whether this very session holds its name."""
+        return self._holders.get(session.key.name) is session
+
+    def holder(self, name: StreamName) -> Session | None:
+        """The live session of a name, whatever its publish domain."""
+        return self._holders.get(name)
+
+    def sessions(self) -> Iterator[Session]:
+        """All live sessions; a snapshot, safe against changes while it is walked."""
+        return iter(tuple(self._holders.values()))
+
+    def sessions_of(self, unique_name: str, app: str) -> tuple[Session, ...]:
+        """The live sessions of one app of one space, in order of their claims; a snapshot."""
+        return tuple(self._by_app.get((unique_name, app), {}).values())
+
+    def _remove(self, session: Session) -> None:
+        name = session.key.name
+        del self._holders[name]
+        siblings = self._by_app[name.unique_name, name.app]
+        del siblings[name]
+        if not siblings:
+            del self._by_app[name.unique_name, name.app]

@@ -1,0 +1,82 @@
+"""Who watches what. Rule: a viewer is counted by the group of seats it sits in; nothing here knows a connection.
+
+A viewer is one playing connection (RTMP, HTTP-FLV) or one HLS session (contract, 7). Viewers of one stream who came
+by the same protocol through the same play domain form one group: the hub adds the bytes of a flush once per group.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from openkls.domain.keys import StreamName
+from openkls.domain.rates import ByteRate
+
+
+class PullProtocol(StrEnum):
+    """The protocols viewers are counted by; the values are the contract's."""
+
+    HTTP_FLV = "http+flv"
+    RTMP = "rtmp"
+    HLS = "hls"
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """How many watch and what they are sent, in bits a second."""
+
+    online: int
+    bps: float
+
+
+class Group:
+    """The viewers of one stream by one protocol through one play domain ("" when they came by address)."""
+
+    __slots__ = ("domain_id", "online", "protocol", "sent")
+
+    def __init__(self, protocol: PullProtocol, domain_id: str, now: float) -> None:
+        self.protocol = protocol
+        self.domain_id = domain_id
+        self.online = 0
+        self.sent = ByteRate(now)
+
+
+class Viewers:
+    """The groups of every watched stream of this process."""
+
+    def __init__(self) -> None:
+        self._groups: dict[StreamName, dict[tuple[PullProtocol, str], Group]] = {}
+
+    def join(self, name: StreamName, protocol: PullProtocol, domain_id: str, now: float) -> Group:
+        """Count one more viewer; the group returned is where its bytes are added and what leave() takes."""
+        groups = self._groups.setdefault(name, {})
+        group = groups.get((protocol, domain_id))
+        if group is None:
+            group = groups[protocol, domain_id] = Group(protocol, domain_id, now)
+        group.online += 1
+        return group
+
+    def leave(self, name: StreamName, group: Group) -> None:
+        """Count one viewer less. A group without viewers goes when its stream has no viewers at all, so that the
+        bytes just sent stay in the rate until then."""
+        group.online -= 1
+        groups = self._groups[name]
+        if not any(member.online for member in groups.values()):
+            del self._groups[name]
+
+    def audience(
+        self, name: StreamName, protocol: PullProtocol, domain_ids: frozenset[str] | None, now: float
+    ) -> Audience:
+        """The viewers of one stream by one protocol, through the given play domains or through any (None)."""
+        groups = [
+            group
+            for group in self._groups.get(name, {}).values()
+            if group.protocol is protocol and (domain_ids is None or group.domain_id in domain_ids)
+        ]
+        return Audience(online=sum(group.online for group in groups), bps=sum(group.sent.bps(now) for group in groups))
+
+    def watched(self, unique_name: str, app: str) -> list[StreamName]:
+        """The names of one app that have a viewer by any protocol."""
+        return [name for name in self._groups if name.unique_name == unique_name and name.app == app]
+
+    def online(self) -> int:
+        """All viewers of this process."""
+        return sum(group.online for groups in self._groups.values() for group in groups.values())
