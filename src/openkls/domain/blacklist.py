@@ -42,12 +42,9 @@ class Blacklist:
 
     def __init__(self) -> None:
         self._bans: dict[str, dict[StreamKey, Ban]] = {}
-        self.version = 0
-        """The highest version applied: where the next reading of the store begins."""
 
     def apply(self, ban: Ban) -> bool:
         """Take a row in, unless a newer one of its key is known; True when it was taken. Idempotent."""
-        self.version = max(self.version, ban.version)
         space = self._bans.setdefault(ban.key.unique_name, {})
         known = space.get(ban.key)
         if known is not None and known.version >= ban.version:
@@ -82,12 +79,12 @@ class Blacklist:
             return False
         return sum(ban.active(now) for ban in space.values()) >= SPACE_BANS_LIMIT
 
-    def prune(self, now: float) -> int:
-        """Forget what no longer holds; returns how many. Call it only when the store has been read up to ``version``:
-        a forgotten tombstone would let an older row of its key in again."""
+    def prune(self, now: float, version: int) -> int:
+        """Forget what no longer holds, up to ``version``; returns how many. No row up to that version may be on its
+        way any more: a forgotten tombstone would let an older row of its key in again."""
         forgotten = 0
         for unique_name, space in list(self._bans.items()):
-            over = [key for key, ban in space.items() if not ban.active(now)]
+            over = [key for key, ban in space.items() if ban.version <= version and not ban.active(now)]
             for key in over:
                 del space[key]
             forgotten += len(over)

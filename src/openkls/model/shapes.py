@@ -176,9 +176,7 @@ class ServiceModel:
 
         A new dictionary at each call. Raises KeyError for a code that is not in the table.
         """
-        data = {
-            name: list(value) if isinstance(value, list) else value for name, value in operation.failure.items()
-        }
+        data = {name: list(value) if isinstance(value, list) else value for name, value in operation.failure.items()}
         return data | {"RetCode": code, "RetMsg": self.ret_codes[code].text}
 
 
@@ -249,9 +247,7 @@ class _Linker:
             failure=MappingProxyType(ours.get("failure", {})),
         )
 
-    def _gateway_error(
-        self, name: str, raw: dict[str, Any], operations: Mapping[str, Operation]
-    ) -> GatewayError:
+    def _gateway_error(self, name: str, raw: dict[str, Any], operations: Mapping[str, Operation]) -> GatewayError:
         status = raw["error"]["httpStatusCode"]
         return GatewayError(
             name=name,

@@ -1,0 +1,144 @@
+"""What names stand for: domains, spaces, accounts. Rule: everything that comes in by a name is resolved here, once."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import parse_qs, urlsplit
+
+from openkls import config
+from openkls.config import is_alias, normal_host
+from openkls.domain.errors import BusinessError
+from openkls.domain.keys import StreamKey, StreamName
+from openkls.domain.registry import Registry
+
+# A query string names a domain in one of its first few parameters; more are nobody's.
+QUERY_FIELDS_LIMIT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A publish domain as it was named, and what it leads to. ``pubdomain`` is the name streams are recorded under."""
+
+    space: config.Space
+    domain: config.PublishDomain
+    pubdomain: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """What a play URL asks for. ``domain`` is None when it was asked for by address."""
+
+    name: StreamName
+    domain: config.PlayDomain | None
+
+    @property
+    def domain_id(self) -> str:
+        """The id DomainIds counts the viewer under; "" by address."""
+        return self.domain.id if self.domain else ""
+
+
+class Directory:
+    """The accounts' spaces and their doors."""
+
+    def __init__(self, accounts: Iterable[config.Account], by_address: bool = True) -> None:
+        self._by_address = by_address
+        self._accounts: set[str] = set()
+        self._spaces: dict[str, tuple[str, config.Space]] = {}
+        self._doors: dict[str, Door] = {}
+        self._play_domains: dict[str, tuple[config.Space, config.PlayDomain]] = {}
+        for account in accounts:
+            self._accounts.add(account.id)
+            for space in account.space:
+                self._spaces[space.unique_name] = (account.id, space)
+                self._add_doors(space)
+                for play_domain in space.play_domain:
+                    self._play_domains[normal_host(play_domain.name)] = (space, play_domain)
+
+    def _add_doors(self, space: config.Space) -> None:
+        names = [normal_host(domain.name) for domain in space.doors]
+        # Addresses and localhost are other names of the first real domain, so that a ban can't be dodged by them.
+        first = next((name for name in names if not is_alias(name)), names[0] if names else "")
+        for name, domain in zip(names, space.doors, strict=True):
+            self._doors.setdefault(name, Door(space, domain, first if is_alias(name) else name))
+
+    def publish_door(self, tc_url: str, app_query: str, query: str) -> Door | None:
+        """The publish domain of a publish: named in the stream's query, else the app's, else tcUrl's, else tcUrl's
+        host (design: Names of streams). None when nobody has that domain."""
+        return self._doors.get(_host_of(tc_url, app_query, query))
+
+    def seat(self, host: str, app: str, stream: str, registry: Registry) -> Seat | None:
+        """The live stream a play URL of this host asks for, or None."""
+        host = normal_host(host)
+        found = self._play_domains.get(host)
+        if found is not None:
+            space, domain = found
+            name = StreamName(space.unique_name, app, stream)
+            return Seat(name, domain) if registry.holder(name) else None
+        if not (self._by_address and is_alias(host)):
+            return None
+        names = [
+            StreamName(space.unique_name, app, stream)
+            for _, space in self._spaces.values()
+            if all(domain.auth == "none" for domain in space.play_domain)
+        ]
+        live = [name for name in names if registry.holder(name)]
+        # Where two spaces have the stream an address does not say which is meant.
+        return Seat(live[0], None) if len(live) == 1 else None
+
+    def play_host(self, tc_url: str, app_query: str, query: str) -> str:
+        """The host an RTMP play asks by; found like a publish domain."""
+        return _host_of(tc_url, app_query, query)
+
+    def has_account(self, account_id: str) -> bool:
+        """Whether the account is there."""
+        return account_id in self._accounts
+
+    def space(self, account_id: str, unique_name: str, app: str) -> config.Space:
+        """The space of this account, which must let ``app`` in. Raises BusinessError (contract, 5)."""
+        if not self.has_account(account_id):
+            raise BusinessError(5000, account_id)
+        owner, space = self._spaces.get(unique_name, (None, None))
+        if space is None or owner != account_id:
+            raise BusinessError(6406, unique_name)
+        if not space.has_app(app):
+            raise BusinessError(1003, app)
+        return space
+
+    def pubdomain(self, space: config.Space, pubdomain: str) -> str:
+        """The name streams pushed through ``pubdomain`` are recorded under. Raises BusinessError (contract, 5)."""
+        door = self._doors.get(normal_host(pubdomain))
+        if door is None:
+            raise BusinessError(4000, pubdomain)
+        if door.space.unique_name != space.unique_name:
+            raise BusinessError(4201, pubdomain)
+        return door.pubdomain
+
+    def settings(self, name: StreamName) -> config.App:
+        """The settings of the app a stream belongs to."""
+        return self._spaces[name.unique_name][1].settings_of(name.app)
+
+    def key(self, door: Door, app: str, stream: str) -> StreamKey:
+        """The key a publish through ``door`` is recorded under."""
+        return StreamKey(door.space.unique_name, door.pubdomain, app, stream)
+
+
+def _host_of(tc_url: str, app_query: str, query: str) -> str:
+    try:
+        address = urlsplit(tc_url)
+        hostname, tc_query = address.hostname or "", address.query
+    except ValueError:  # such as an unfinished IPv6 bracket
+        hostname = tc_query = ""
+    for text in (query, app_query, tc_query):
+        named = _named_domain(text)
+        if named:
+            return normal_host(named)
+    return normal_host(f"[{hostname}]" if ":" in hostname else hostname)
+
+
+def _named_domain(query: str) -> str:
+    if "vhost=" not in query and "domain=" not in query:
+        return ""
+    try:
+        fields = parse_qs(query, max_num_fields=QUERY_FIELDS_LIMIT)
+    except ValueError:  # too many fields
+        return ""
+    return (fields.get("vhost") or fields.get("domain") or [""])[0]

@@ -1,0 +1,28 @@
+"""The one ending of a publish. Rule: whatever ends a session calls ``finish``; the first call writes its only row."""
+
+from openkls.control.journal import Journal
+from openkls.domain.registry import Registry
+from openkls.domain.session import BreakCode, HistoryRow, Reason, Session
+
+
+class Endings:
+    """Ends sessions: frees the name if it is still theirs, and writes the row."""
+
+    def __init__(self, registry: Registry, journal: Journal) -> None:
+        self._registry = registry
+        self._journal = journal
+
+    def finish(self, session: Session, code: BreakCode, reason: Reason, now: float) -> bool:
+        """End a session at ``now`` (Unix seconds); False when it had ended before. Idempotent, never awaits.
+
+        A session that was claimed but never told Publish.Start is a refused publish, not a session: its row is an
+        error row, and its open row goes.
+        """
+        if session.ended:
+            return False
+        session.ended = True
+        self._registry.release(session)
+        facts = session.facts
+        fin_time = max(facts.pub_time, int(now)) if session.started else facts.pub_time
+        self._journal.close(HistoryRow(facts, fin_time, code, reason, accepted=session.started))
+        return True

@@ -1,0 +1,94 @@
+"""ForbidStream and ResumeStream (design, flow (c)).
+
+Rule: the ban is durable first; then, with no await in between, it is in the blacklist and the stream is cut.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+
+from openkls.control.finish import Endings
+from openkls.domain.blacklist import FORBID_DEFAULT_SECONDS, Ban, Blacklist
+from openkls.domain.errors import BusinessError, StoreUnavailable
+from openkls.domain.keys import StreamKey
+from openkls.domain.ports import BlacklistPort
+from openkls.domain.registry import Registry
+from openkls.domain.session import BreakCode, Reason, Session
+
+log = logging.getLogger("openkls.control.forbid")
+
+# Values of ForbidTillUnixTime that are no time (contract, 6).
+TILL_DEFAULT = 0
+TILL_CUT_ONLY = 1
+TILL_PERMANENT = -1
+
+
+class Forbids:
+    """Forbids and resumes streams of this process."""
+
+    def __init__(
+        self,
+        store: BlacklistPort,
+        blacklist: Blacklist,
+        registry: Registry,
+        endings: Endings,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._blacklist = blacklist
+        self._registry = registry
+        self._endings = endings
+        self._clock = clock
+
+    async def forbid(self, key: StreamKey, till: int = TILL_DEFAULT) -> None:
+        """Cut the stream and keep it off until ``till`` (Unix seconds, or one of the TILL values). Raises
+        BusinessError 4001, 3802, 8200, 8501, 8502."""
+        now = int(self._clock())
+        if till == TILL_CUT_ONLY:
+            if not self.cut(key):
+                raise BusinessError(8502)
+            return
+        if till < TILL_PERMANENT or TILL_CUT_ONLY < till <= now:
+            raise BusinessError(4001, "ForbidTillUnixTime is past")
+        longest = now + FORBID_DEFAULT_SECONDS
+        end = min(till, longest) if till > TILL_CUT_ONLY else longest
+        if self._blacklist.full(key.unique_name, now) and not self._blacklist.forbids(key, now):
+            raise BusinessError(8200, "the space holds as many bans as it may")
+        try:
+            ban = await self._store.forbid(key, now, end, till == TILL_PERMANENT)
+        except StoreUnavailable as error:
+            raise BusinessError(8200, str(error)) from error
+        if ban is None:
+            raise BusinessError(3802)
+        self.apply(ban)
+
+    async def resume(self, key: StreamKey) -> None:
+        """Let the stream publish again. Raises BusinessError 8201, 8200."""
+        try:
+            ban = await self._store.resume(key, int(self._clock()))
+        except StoreUnavailable as error:
+            raise BusinessError(8200, str(error)) from error
+        if ban is None:
+            raise BusinessError(8201)
+        self.apply(ban)
+
+    def apply(self, ban: Ban) -> None:
+        """Take a durable row in and cut what it forbids; rows may come twice and in any order. Raises
+        BusinessError 8501."""
+        if self._blacklist.apply(ban) and ban.active(self._clock()):
+            self.cut(ban.key)
+
+    def cut(self, key: StreamKey) -> Session | None:
+        """End the live session of exactly this key with 423, and its viewers; None when there is none. Raises
+        BusinessError 8501 when its connection could not be closed: the session is over all the same."""
+        session = self._registry.evict(key, BreakCode.FORBIDDEN)
+        if session is None:
+            return None
+        try:
+            session.publisher.kick(BreakCode.FORBIDDEN)
+        except Exception as error:
+            log.exception("session %s: could not be kicked", session.facts.session_id)
+            raise BusinessError(8501) from error
+        finally:
+            self._endings.finish(session, BreakCode.FORBIDDEN, Reason.FORBIDDEN, self._clock())
+        return session

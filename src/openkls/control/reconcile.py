@@ -1,0 +1,121 @@
+"""Keeping this process and the store of one mind. Rule: memory follows the store's versions, and never runs ahead of
+what has been read in order.
+
+Theory of operation. At the start the sessions of dead processes are ended and the bans and keys are read, before
+anything listens. Then a heartbeat every HEARTBEAT_SECONDS vouches for all sessions of the process, and every
+SYNC_SECONDS the rows above the versions known are read again: a row whose writer was cancelled, or that another
+process wrote, is late by seconds, not lost.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from openkls.control.forbid import Forbids
+from openkls.control.keyring import KeyRing
+from openkls.domain.blacklist import Blacklist
+from openkls.domain.errors import BusinessError, StoreUnavailable
+from openkls.domain.ports import BlacklistPort, HistoryPort, KeysPort
+from openkls.domain.registry import Registry
+
+log = logging.getLogger("openkls.control.reconcile")
+
+HEARTBEAT_SECONDS = 5.0
+# Three heartbeats missed: the process is dead, or as good as dead to its broadcasters.
+LEASE_SECONDS = 15
+SYNC_SECONDS = 2.0
+# A row read from the store may be on its way to the blacklist as long as its caller's deadline; hours are plenty.
+PRUNE_SECONDS = 3600.0
+
+
+class Reconcile:
+    """The loops of one boot."""
+
+    def __init__(
+        self,
+        history: HistoryPort,
+        bans: BlacklistPort,
+        keys: KeysPort,
+        forbids: Forbids,
+        blacklist: Blacklist,
+        registry: Registry,
+        key_ring: KeyRing,
+        boot_id: str,
+        node_id: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._history = history
+        self._bans = bans
+        self._keys = keys
+        self._forbids = forbids
+        self._blacklist = blacklist
+        self._registry = registry
+        self._key_ring = key_ring
+        self._boot_id = boot_id
+        self._node_id = node_id
+        self._clock = clock
+        self._ban_version = 0
+        self._key_version = 0
+        self._prunable = 0
+        self.store_reachable = True
+
+    async def start(self) -> int:
+        """Begin the boot: returns how many sessions of dead processes were ended. Raises StoreUnavailable."""
+        now = int(self._clock())
+        await self._history.begin_boot(self._boot_id, self._node_id, now)
+        ended = await self._history.close_lapsed(self._node_id, self._boot_id, now - LEASE_SECONDS)
+        await self.sync()
+        return len(ended)
+
+    async def sync(self) -> None:
+        """Read what has changed in the store since the last time. Raises StoreUnavailable."""
+        for ban in await self._bans.since(self._ban_version):
+            with contextlib.suppress(BusinessError):  # logged where it happened; the ban holds
+                self._forbids.apply(ban)
+            self._ban_version = ban.version
+        for key in await self._keys.since(self._key_version):
+            if self._key_ring.is_fixed(key.access_key):
+                log.error(
+                    "key %s is in the store and in the configuration: the configuration's is used", key.access_key
+                )
+            self._key_ring.apply(key)
+            self._key_version = key.version
+
+    async def beat(self) -> None:
+        """Vouch for this process's sessions, and end those of processes nobody vouches for. Raises StoreUnavailable."""
+        now = int(self._clock())
+        await self._history.heartbeat(self._boot_id, now)
+        ended = await self._history.close_lapsed(self._node_id, self._boot_id, now - LEASE_SECONDS)
+        for facts in ended:
+            log.warning("session %s of a dead process ended at its last heartbeat", facts.session_id)
+
+    def prune(self) -> None:
+        """Forget bans that are over and were read at least one call ago."""
+        self._blacklist.prune(self._clock(), self._prunable)
+        self._prunable = self._ban_version
+
+    async def run(self) -> None:
+        """All loops, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._every(HEARTBEAT_SECONDS, self.beat))
+            group.create_task(self._every(SYNC_SECONDS, self.sync))
+            group.create_task(self._every(PRUNE_SECONDS, self._prune))
+
+    async def _prune(self) -> None:
+        self.prune()
+
+    async def _every(self, seconds: float, step: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await step()
+            except StoreUnavailable as error:
+                if self.store_reachable:
+                    log.error("the store does not answer: %s; live streams go on, what they write waits", error)
+                self.store_reachable = False
+            else:
+                if not self.store_reachable:
+                    log.warning("the store answers again")
+                self.store_reachable = True
