@@ -155,7 +155,7 @@ class _Reader:
 
     def _object(self, depth: int) -> dict[str, AmfValue]:
         _check_depth(depth)
-        found = {}
+        found: dict[str, AmfValue] = {}
         while True:
             key = self._string(depth)
             # An empty key followed by the end marker closes the object; an empty key is legal otherwise.
@@ -175,7 +175,7 @@ class _Reader:
     def _strict_array(self, depth: int) -> list[AmfValue]:
         _check_depth(depth)
         count = _U32.unpack(self._take(4))[0]
-        found = []
+        found: list[AmfValue] = []
         for _ in range(count):  # a lying count runs out of bytes or of values, it allocates nothing
             found.append(self.pull_value(depth + 1))  # noqa: PERF401 (readable with the reason beside it)
         return found

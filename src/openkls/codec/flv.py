@@ -206,6 +206,7 @@ _VIDEO_EX_KINDS: Final = {
     5: Kind.SEQUENCE_HEADER,  # MPEG2TSSequenceStart
 }
 _CODED_FRAMES: Final = 1
+_METADATA: Final = 4
 _VIDEO_MULTITRACK: Final = 6
 _MOD_EX: Final = 7
 _NO_BODY_NEEDED: Final = frozenset((Kind.END, Kind.METADATA))
@@ -253,7 +254,7 @@ def parse_video(payload: bytes) -> VideoTag:
 def _parse_ex_video(payload: bytes) -> VideoTag:
     frame = payload[0] >> 4 & 7
     header = _parse_ex_header(payload, _VIDEO_MULTITRACK)
-    if header is None or frame == _COMMAND_FRAME and header.packet != 4:
+    if header is None or (frame == _COMMAND_FRAME and header.packet != _METADATA):
         return _NO_VIDEO
     kind = _VIDEO_EX_KINDS.get(header.packet, Kind.OTHER)
     codec = _VIDEO_FOURCC.get(header.fourcc, "unknown")

@@ -16,7 +16,9 @@ from typing import Final
 from urllib.parse import quote, unquote
 
 MAX_PARAMETERS: Final = 64  # the documented ones are seven; encoders add a few of their own
-MAX_EXPIRY_DIGITS: Final = 10  # up to the year 2286; 13 digits are milliseconds, a slip better told than obeyed
+# Up to the year 2286; 13 digits are milliseconds, a slip better told than obeyed. It is also what keeps the MD5 of
+# `key + stream + t` unambiguous: the last digit of a stream's name can't be moved over to make a later `t`.
+MAX_EXPIRY_DIGITS: Final = 10
 
 _EXPIRY: Final = re.compile(rf"[0-9]{{1,{MAX_EXPIRY_DIGITS}}}")
 # Parameters that name the domain. Signers sign the URL without them or with them: both are accepted.

@@ -112,7 +112,8 @@ def read_claim(request: SignedRequest) -> Claim:
     expires = int(fields["Expires"]) if _EXPIRES.fullmatch(fields.get("Expires", "")) else 0
     if repeated or request.method != "GET" or not 1 <= expires <= MAX_EXPIRES_SECONDS:
         raise MissingSignature(
-            f"a presigned request is a GET that names each X-Amz parameter once, X-Amz-Expires 1 to {MAX_EXPIRES_SECONDS}"
+            "a presigned request is a GET that has each X-Amz parameter once"
+            f" and an X-Amz-Expires of 1 to {MAX_EXPIRES_SECONDS} seconds"
         )
     return Claim(authorization, fields["Date"], expires)
 

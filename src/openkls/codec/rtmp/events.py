@@ -57,12 +57,16 @@ class PlayRequested:
 
 @dataclass(frozen=True, slots=True)
 class PublishEnded:
-    """The publisher ended its accepted publish in order (FCUnpublish, deleteStream or closeStream)."""
+    """The publisher ended its accepted publish in order (FCUnpublish, deleteStream or closeStream).
+
+    Let the peer close the connection, within some seconds: GStreamer's rtmp2sink (1.22) is still sending
+    then, and reports an error if it is closed upon.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class PlayEnded:
-    """The player ended its accepted play in order (deleteStream or closeStream)."""
+    """The player ended its accepted play in order (deleteStream or closeStream); see PublishEnded."""
 
 
 ServerEvent = MediaReceived | Connected | PublishRequested | PlayRequested | PublishEnded | PlayEnded

@@ -139,7 +139,8 @@ def parse_command(type_id: int, payload: bytes) -> Command:
         raise ProtocolError(f"RTMP: a command of {len(payload)} bytes", "COMMAND_BYTES_MAX")
     # RTMP 1.0 leaves the AMF3 forms open; clients that send them put a 0 byte before plain AMF0 values.
     values = amf0.decode_all(payload[1:] if type_id == COMMAND_AMF3 else payload)
-    name, transaction_id, subject, *arguments = [*values, *(None,) * (3 - len(values))]
+    values += [None] * (3 - len(values))
+    name, transaction_id, subject, *arguments = values
     if not isinstance(name, str):
         raise ProtocolError(f"RTMP: a command's name is a {type(name).__name__}, not a string")
     if not isinstance(transaction_id, float):
@@ -170,9 +171,10 @@ def split_aggregate(aggregate: Message) -> list[Message]:
     """Return the messages of an AGGREGATE, their timestamps moved to the aggregate's. Raises ProtocolError.
 
     RTMP 1.0, 7.1.6: FLV tags with back pointers; the difference between the aggregate's timestamp and the
-    first part's is added to all.
+    first part's is added to all. Parts are audio, video or data, never aggregates again.
     """
-    payload, parts = aggregate.payload, []
+    payload = aggregate.payload
+    parts: list[Message] = []
     offset, shift_ms = 0, 0
     while offset < len(payload):
         if len(parts) == AGGREGATE_PARTS_MAX:
@@ -185,6 +187,8 @@ def split_aggregate(aggregate: Message) -> list[Message]:
         offset = end + _BACK_POINTER_BYTES
         if offset > len(payload):
             raise ProtocolError("RTMP: an aggregate ends within a part")
+        if type_and_size >> 24 not in (AUDIO, VIDEO, DATA):
+            raise ProtocolError(f"RTMP: a message of type {type_and_size >> 24} in an aggregate")
         timestamp = (time_fields >> 8) | (time_fields & 0xFF) << 24
         if not parts:
             shift_ms = aggregate.timestamp - timestamp

@@ -1,0 +1,107 @@
+"""What the media listeners share: who may connect, and what they ask.
+
+Rule: counted at the door, freed when it closes.
+"""
+
+import asyncio
+import ipaddress
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from openkls.control.admit import Admission
+from openkls.control.directory import Directory
+from openkls.control.finish import Endings
+from openkls.domain.registry import Registry
+from openkls.media.hub import Hubs
+
+T = TypeVar("T")
+
+
+class AddressCap:
+    """At most ``limit`` connections of one address; loopback is exempt (design, ``[limits]``)."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._counts: dict[str, int] = {}
+        self.refused = 0
+
+    def enter(self, address: str) -> bool:
+        """Count a connection in; False (and not counted) when the address has as many as it may."""
+        count = self._counts.get(address, 0)
+        if count >= self._limit and not _is_loopback(address):
+            self.refused += 1
+            return False
+        self._counts[address] = count + 1
+        return True
+
+    def leave(self, address: str) -> None:
+        """Count a connection out that entered."""
+        count = self._counts[address] - 1
+        if count:
+            self._counts[address] = count
+        else:
+            del self._counts[address]
+
+
+class Connections(Generic[T]):
+    """The open connections of a listener."""
+
+    def __init__(self) -> None:
+        self._open: set[T] = set()
+        self._none = asyncio.Event()
+        self._none.set()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __iter__(self) -> Iterator[T]:
+        """A snapshot, safe against changes while it is walked."""
+        return iter(tuple(self._open))
+
+    def add(self, connection: T) -> None:
+        """One more."""
+        self._open.add(connection)
+        self._none.clear()
+
+    def discard(self, connection: T) -> None:
+        """One less. Idempotent."""
+        self._open.discard(connection)
+        if not self._open:
+            self._none.set()
+
+    async def gone(self, deadline_seconds: float) -> bool:
+        """Wait until all have closed; False when the deadline came first."""
+        try:
+            async with asyncio.timeout(deadline_seconds):
+                await self._none.wait()
+        except TimeoutError:
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """What a media connection asks; one for all listeners of a process."""
+
+    admission: Admission
+    endings: Endings
+    directory: Directory
+    registry: Registry
+    hubs: Hubs
+    cap: AddressCap
+    clock: Callable[[], float]
+    merge_ms: int
+    faults: dict[str, int] = field(default_factory=dict)
+    """How often a connection ended by the peer's fault, by the limit or "malformed"."""
+
+    def count_fault(self, limit: str) -> None:
+        """Count a connection ended by a ProtocolError."""
+        self.faults[limit or "malformed"] = self.faults.get(limit or "malformed", 0) + 1
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False

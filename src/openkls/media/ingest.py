@@ -1,0 +1,95 @@
+"""What a published message is, and what it says of the stream's quality.
+
+Rule: broken media never raises and never ends the publisher; it is carried, and counted as nothing (security class 10).
+"""
+
+from enum import IntEnum
+
+from openkls.codec import ProtocolError, aac, amf0, flv, h264
+from openkls.codec.rtmp.events import MediaReceived
+from openkls.domain.quality import Quality, Traits
+
+
+class Role(IntEnum):
+    """What a message is to those who join a stream late."""
+
+    OTHER = 0
+    METADATA = 1
+    VIDEO_HEADER = 2
+    AUDIO_HEADER = 3
+    KEY_FRAME = 4
+    FRAME = 5
+    """A coded video frame that cannot be decoded without those before it."""
+    AUDIO = 6
+
+
+class Ingest:
+    """Classifies the messages of one publish and feeds its quality."""
+
+    __slots__ = ("_quality", "broken_headers")
+
+    def __init__(self, quality: Quality) -> None:
+        self._quality = quality
+        self.broken_headers = 0
+
+    def take(self, message: MediaReceived, now: float) -> Role:
+        """Count a message that arrived at ``now`` (monotonic seconds) and say what it is."""
+        if message.type_id == flv.VIDEO:
+            return self._take_video(message, now)
+        if message.type_id == flv.AUDIO:
+            return self._take_audio(message, now)
+        return self._take_data(message)
+
+    def _take_video(self, message: MediaReceived, now: float) -> Role:
+        tag = flv.parse_video(message.payload)
+        if tag.kind is flv.Kind.CODED:
+            if not tag.track:
+                self._quality.vcodec = tag.codec
+                size_bytes = len(message.payload) - tag.body_offset
+                self._quality.video_frame(now, message.timestamp, size_bytes)
+            return Role.KEY_FRAME if tag.keyframe else Role.FRAME
+        if tag.kind is not flv.Kind.SEQUENCE_HEADER:
+            return Role.OTHER
+        self._quality.vcodec = tag.codec
+        if tag.codec == "h264":
+            try:
+                config = h264.parse_avc_config(message.payload[tag.body_offset :])
+            except ProtocolError:
+                self.broken_headers += 1
+            else:
+                headers = self._quality.from_headers
+                headers.width, headers.height = config.width, config.height
+                headers.frame_rate = config.frame_rate or 0.0
+        return Role.VIDEO_HEADER
+
+    def _take_audio(self, message: MediaReceived, now: float) -> Role:
+        tag = flv.parse_audio(message.payload)
+        if tag.kind is flv.Kind.CODED:
+            self._quality.acodec = tag.codec
+            if tag.sample_rate:
+                self._quality.from_headers.sample_rate = tag.sample_rate
+            self._quality.audio_frame(now, message.timestamp, len(message.payload) - tag.body_offset)
+            return Role.AUDIO
+        if tag.kind is not flv.Kind.SEQUENCE_HEADER:
+            return Role.OTHER
+        self._quality.acodec = tag.codec
+        if tag.codec == "aac":
+            try:
+                config = aac.parse_aac_config(message.payload[tag.body_offset :])
+            except ProtocolError:
+                self.broken_headers += 1
+            else:
+                self._quality.from_headers.sample_rate = config.sample_rate
+        return Role.AUDIO_HEADER
+
+    def _take_data(self, message: MediaReceived) -> Role:
+        try:
+            values = amf0.decode_all(message.payload)
+        except ProtocolError:
+            self.broken_headers += 1
+            return Role.OTHER
+        if not values or values[0] != "onMetaData":
+            return Role.OTHER
+        declared = flv.read_metadata(values)
+        self._quality.from_metadata = Traits(declared.width, declared.height, declared.frame_rate, declared.sample_rate)
+        return Role.METADATA

@@ -1,0 +1,237 @@
+"""The API reference, written from the service model as Markdown pages.
+
+Rule: pure text out of the model, so that a page can never say what the service does not do; the same model gives the
+same bytes. `tools/reference.py` writes the pages under `docs/reference`, and a test compares them with what is there.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+from openkls.model.shapes import GatewayError, Member, Operation, RetCode, ServiceModel, Shape
+
+GENERATED = "<!-- Generated from the service model by `python -m tools.reference`; edit the model instead. -->"
+"""First line of every page, so that nobody edits a page that the next run would overwrite."""
+
+
+def pages(model: ServiceModel) -> dict[str, str]:
+    """Every page of the reference: its path below `docs/reference`, with `/`, and its text."""
+    texts = {
+        "actions.md": _index(model),
+        "errors.md": _errors(model),
+        "shapes.md": _shapes(model),
+    }
+    for operation in model.operations.values():
+        texts[f"actions/{operation.name}.md"] = _action(model, operation)
+    return {path: f"{GENERATED}\n\n{text}" for path, text in texts.items()}
+
+
+def example(shape: Shape) -> Any:
+    """An example value of a structure or list, made of its members' own examples: a list has one row."""
+    if shape.item is not None:
+        return [example(shape.item)]
+    return {
+        member.name: example(member.shape) if member.example is None else member.example
+        for member in shape.members.values()
+    }
+
+
+def _index(model: ServiceModel) -> str:
+    rows = (
+        [f"[{name}](actions/{name}.md)", operation.method, _rate(operation), operation.documentation]
+        for name, operation in model.operations.items()
+    )
+    return _join(
+        f"# Actions of version {model.version}",
+        model.documentation,
+        _table(["Action", "Method", "Rate for an account", "What it does"], rows),
+        "Every action is accepted by GET and POST; the method above is the documented one. Unknown parameters are"
+        " ignored. An integer may be sent as a string of decimal digits. An empty string or null is an absent value.",
+        "See also [errors and codes](errors.md) and [shapes of values](shapes.md).",
+    )
+
+
+def _action(model: ServiceModel, operation: Operation) -> str:
+    aliases = "".join(f"\n- Also called as: `{alias}`" for alias in operation.aliases)
+    failed = [f"`{name}: {json.dumps(value)}`" for name, value in operation.failure.items()]
+    return _join(
+        f"# {operation.name}",
+        operation.documentation,
+        f"- Request: `{operation.method} {operation.request_uri}`\n- Rate: {_rate(operation)}{aliases}",
+        "## Parameters",
+        operation.input.documentation,
+        _table(
+            ["Name", "Type", "Mandatory", "Default", "Unit", "If malformed, of another type", "Example", "Meaning"],
+            (_parameter(member) for member in operation.input.members.values()),
+        ),
+        "Patterns and bounds: [shapes of values](../shapes.md).",
+        "## Answer",
+        "`Data` of a success; `RequestId` stands beside it.",
+        *_structures(operation.data, "Data"),
+        f"`Data` of a business failure holds no others than: {', '.join([*failed, '`RetCode`', '`RetMsg`'])}.",
+        "## Example",
+        _code("http", _request(operation)),
+        _code("json", json.dumps(example(operation.output), indent=2)),
+        "## Business codes",
+        _table(
+            ["RetCode", "RetMsg", "When"],
+            (_ret_code(model.ret_codes[code]) for code in operation.ret_codes),
+        ),
+        "## Gateway errors",
+        _table(
+            ["Status", "Code", "Message"],
+            (_gateway_error(model.gateway_errors[name])[:3] for name in operation.errors),
+        ),
+        "What each means: [errors and codes](../errors.md).",
+    )
+
+
+def _parameter(member: Member) -> list[str]:
+    rule = member.rule
+    code = str(rule.malformed) if rule.malformed == rule.wrong_type else f"{rule.malformed}, {rule.wrong_type}"
+    return [
+        f"`{member.name}`",
+        f"{member.shape.type} ([{member.shape.name}](../shapes.md#{member.shape.name.lower()}))",
+        "yes" if member.required else "no",
+        "" if rule.default is None else f"`{rule.default}`",
+        member.unit or "",
+        code,
+        f"`{member.example}`",
+        member.documentation,
+    ]
+
+
+def _structures(shape: Shape, title: str) -> Iterator[str]:
+    """A table for the structure, then one for each structure inside it, in reading order."""
+    yield f"### {title}"
+    yield shape.documentation
+    rows = []
+    inner = []
+    for member in shape.members.values():
+        item = member.shape.item
+        if item is not None:
+            inner.append((item, f"{member.name}[]"))
+        rows.append(
+            [
+                f"`{member.name}`",
+                member.shape.type if item is None else f"list of {item.name}",
+                member.unit or "",
+                "" if member.example is None else f"`{member.example}`",
+                member.documentation,
+            ]
+        )
+    yield _table(["Name", "Type", "Unit", "Example", "Meaning"], rows)
+    for variant, names in shape.variants.items():
+        if variant != "full":
+            kept = ", ".join(f"`{name}`" for name in shape.members if name in names)
+            yield f"With Type `{variant}` a row holds: {kept}."
+    for item, name in inner:
+        yield from _structures(item, name)
+
+
+def _request(operation: Operation) -> str:
+    values = {member.name: member.example for member in operation.input.members.values() if member.required}
+    if operation.method == "GET":
+        return f"GET {operation.request_uri}&{urlencode(values)} HTTP/1.1"
+    head = f"POST {operation.request_uri} HTTP/1.1\nContent-Type: application/json"
+    return f"{head}\n\n{json.dumps(values, indent=2)}"
+
+
+def _errors(model: ServiceModel) -> str:
+    errors = model.gateway_errors.values()
+    codes = model.ret_codes.values()
+    return _join(
+        "# Errors and codes",
+        "## Gateway errors",
+        "A request that does not reach its action is answered with the status below and an error envelope: JSON"
+        " when Accept holds `application/json`, XML otherwise. Type is `Sender`, or `Receiver` for 5xx. Each `%s` is"
+        " cut to 256 characters.",
+        _table(
+            ["Status", "Code", "Message", "When", "Actions"],
+            ([*_gateway_error(entry), _actions(model, entry)] for entry in errors if not entry.reserved),
+        ),
+        "## Business codes",
+        "A request that reaches its action is answered with HTTP 200; `Data.RetCode` tells how it went.",
+        _table(
+            ["RetCode", "RetMsg", "When", "Actions"],
+            ([*_ret_code(entry), _actions(model, entry)] for entry in codes if not entry.reserved),
+        ),
+        "## Break codes",
+        "StatusCode and StatusMessage in the history of pushes. A push is checked in the order given; the first that"
+        " applies is answered.",
+        _table(
+            ["StatusCode", "StatusMessage", "Checked", "When"],
+            (
+                [str(entry.code), entry.text, "" if entry.rank is None else str(entry.rank), entry.documentation]
+                for entry in model.break_codes.values()
+            ),
+        ),
+        "## Reserved",
+        "In the vendor's tables, never given by these actions.",
+        _table(
+            ["Status", "Code", "Message", "Why"],
+            (_gateway_error(entry) for entry in errors if entry.reserved),
+        ),
+        _table(["RetCode", "RetMsg", "Why"], (_ret_code(entry) for entry in codes if entry.reserved)),
+    )
+
+
+def _gateway_error(entry: GatewayError) -> list[str]:
+    return [str(entry.status), f"`{entry.code}`", entry.text, entry.documentation]
+
+
+def _ret_code(entry: RetCode) -> list[str]:
+    return [str(entry.code), entry.text, entry.documentation]
+
+
+def _actions(model: ServiceModel, entry: GatewayError | RetCode) -> str:
+    """The actions that give it; the others where those are fewer."""
+    others = [name for name in model.operations if name not in entry.actions]
+    if not others:
+        return "all"
+    if len(others) < len(entry.actions):
+        return "all but " + ", ".join(others)
+    return ", ".join(entry.actions)
+
+
+def _shapes(model: ServiceModel) -> str:
+    sections = []
+    for shape in sorted(model.shapes.values(), key=lambda shape: shape.name):
+        if not shape.members and shape.item is None:
+            sections += [f"## {shape.name}", f"{shape.type}. {shape.documentation}", _bounds(shape)]
+    return _join("# Shapes of values", "Patterns are of Python's `re`, for the whole value.", *sections)
+
+
+def _bounds(shape: Shape) -> str:
+    what = "Length" if shape.type == "string" else "Value"
+    facts = []
+    if shape.minimum is not None:
+        facts.append(f"- {what} at least: {shape.minimum}")
+    if shape.maximum is not None:
+        facts.append(f"- {what} at most: {shape.maximum}")
+    if shape.pattern is not None:
+        facts.append(f"- Pattern: `{shape.pattern}`")
+    if shape.enum:
+        facts.append("- One of: " + ", ".join(f"`{value}`" for value in shape.enum))
+    return "\n".join(facts) or "- Bounds: those of its type."
+
+
+def _rate(operation: Operation) -> str:
+    rate = operation.rate
+    period = "a second" if rate.per_seconds == 1 else f"in {rate.per_seconds} seconds"
+    return f"{rate.requests} {period}"
+
+
+def _table(heads: list[str], rows: Iterator[list[str]] | list[list[str]]) -> str:
+    lines = [heads, ["---"] * len(heads)]
+    lines += [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _code(language: str, text: str) -> str:
+    return f"```{language}\n{text}\n```"
+
+
+def _join(*blocks: str) -> str:
+    return "\n\n".join(blocks) + "\n"

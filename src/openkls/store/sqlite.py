@@ -1,0 +1,149 @@
+"""Everything that is peculiar to SQLite. Rule: no other module of the store knows which database it talks to.
+
+Theory of operation. One connection writes, a few others read; in WAL mode neither waits for the other. SQLAlchemy's
+and the driver's own transactions are switched off (AUTOCOMMIT): the writer and the readers say BEGIN and COMMIT
+themselves, as they must know the very moment at which a transaction holds.
+"""
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, make_url
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.pool import NullPool
+
+from openkls.store.errors import SetupError
+
+__all__ = ["Sqlite", "insert"]
+
+# Upserts came with 3.24 (2018).
+OLDEST_VERSION = (3, 24, 0)
+# How long the driver waits for another process's lock before the writer may look at its queue again. Short, so that
+# a caller whose deadline has passed is let go and the service can still be stopped.
+LOCK_WAIT_MS = 250
+# A write-ahead log that has grown under a long reading is cut back to this at the next checkpoint.
+WAL_KEPT_BYTES = 16 * 1024 * 1024
+# How often a reading looks at its deadline, in steps of SQLite's virtual machine: about every 100 microseconds.
+STEPS_BETWEEN_LOOKS = 10_000
+
+_ADVICE = {
+    sqlite3.SQLITE_FULL: "the disk is full: free space, the service goes on by itself",
+    sqlite3.SQLITE_READONLY: "it may not be written: check the owner and mode of the file and its folder, "
+    "and that the file system is not mounted read-only",
+    sqlite3.SQLITE_BUSY: "another process holds a lock on it: close whatever has the file open",
+    sqlite3.SQLITE_LOCKED: "another process holds a lock on it: close whatever has the file open",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened: check that its folder exists and is writable, "
+    "and the limit of open files",
+    sqlite3.SQLITE_IOERR: "the disk failed to read or write: look into the system's log",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged: stop the service and restore it from a backup",
+    sqlite3.SQLITE_NOTADB: "the file is not an SQLite database: set [store] url to another one or restore it",
+}
+_PRIMARY_CODE = 0xFF
+
+
+class Sqlite:
+    """One database file, and the connections to it."""
+
+    begin_writing = "BEGIN IMMEDIATE"
+    begin_reading = "BEGIN"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._engine: Engine = create_engine(
+            "sqlite+pysqlite://", creator=self._open, poolclass=NullPool, isolation_level="AUTOCOMMIT"
+        )
+
+    @classmethod
+    def from_url(cls, url: str, data_dir: Path) -> "Sqlite":
+        """The file that ``sqlite:///<path>`` names, relative to ``data_dir`` unless absolute; SetupError for any other
+        kind of url."""
+        try:
+            parsed = make_url(url)
+        except ArgumentError as error:
+            raise SetupError("[store] url is not a url; expected sqlite:///openkls.db") from error
+        scheme = parsed.drivername
+        if scheme.partition("+")[0] in ("postgresql", "postgres"):
+            raise SetupError("[store] url: PostgreSQL is not supported yet; use sqlite:///openkls.db")
+        if scheme != "sqlite":
+            raise SetupError(f"[store] url: unknown scheme {scheme!r}; use sqlite:///openkls.db")
+        if parsed.host or parsed.query or not parsed.database or parsed.database == ":memory:":
+            raise SetupError(
+                "[store] url: expected sqlite:/// and the path of a file, such as sqlite:///openkls.db"
+            )
+        if sqlite3.sqlite_version_info < OLDEST_VERSION:
+            raise SetupError(f"this Python has SQLite {sqlite3.sqlite_version}; 3.24 or newer is needed")
+        return cls(data_dir / parsed.database)
+
+    def connect_writer(self) -> Connection:
+        """A connection whose commits are on disk when they return."""
+        connection = self._engine.connect()
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        connection.exec_driver_sql("PRAGMA synchronous=FULL")
+        connection.exec_driver_sql(f"PRAGMA journal_size_limit={WAL_KEPT_BYTES}")
+        connection.exec_driver_sql("PRAGMA foreign_keys=ON")
+        return connection
+
+    def connect_reader(self) -> Connection:
+        """A connection that cannot write."""
+        connection = self._engine.connect()
+        connection.exec_driver_sql("PRAGMA query_only=ON")
+        return connection
+
+    def in_transaction(self, connection: Connection) -> bool:
+        """Whether a transaction is open: on some errors SQLite gives the whole transaction up by itself."""
+        return _driver(connection).in_transaction
+
+    def limit(self, connection: Connection, deadline: float) -> None:
+        """Let what runs on the connection fail once the monotonic clock has passed ``deadline``."""
+        late: Callable[[], int] = lambda: time.monotonic() > deadline  # noqa: E731
+        _driver(connection).set_progress_handler(late, STEPS_BETWEEN_LOOKS)
+
+    def locked(self, error: DBAPIError) -> bool:
+        """Whether nothing was done because another process holds a lock."""
+        return _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+    def interrupted(self, error: DBAPIError) -> bool:
+        """Whether ``limit`` ended the work."""
+        return _code(error) == sqlite3.SQLITE_INTERRUPT
+
+    def full(self, error: DBAPIError) -> bool:
+        """Whether there was no room; the connection is as good as before."""
+        return _code(error) == sqlite3.SQLITE_FULL
+
+    def explain(self, error: DBAPIError) -> str:
+        """What went wrong and what to do, for the log: never a statement or its parameters."""
+        advice = _ADVICE.get(_code(error), "see the message above for its cause")
+        name = getattr(error.orig, "sqlite_errorname", type(error.orig).__name__)
+        if _code(error) not in _ADVICE:
+            advice = str(error.orig)
+        return f"database {self.path} ({name}): {advice}"
+
+    def _open(self) -> sqlite3.Connection:
+        # The file holds addresses and key pairs; -wal and -shm take over its mode.
+        try:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError:  # the driver says the same below, with its own code
+            pass
+        return sqlite3.connect(
+            self.path,
+            timeout=LOCK_WAIT_MS / 1000,
+            isolation_level=None,
+            # Each connection is used by one thread at a time, yet not always by the same one.
+            check_same_thread=False,
+        )
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    return driver
+
+
+def _code(error: DBAPIError) -> int:
+    # Absent where the driver itself refuses, as on a closed connection.
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    return code & _PRIMARY_CODE if isinstance(code, int) else -1

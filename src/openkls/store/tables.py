@@ -1,0 +1,151 @@
+"""The tables of the store. Rule: what stands here is what the newest migration makes; a test compares them.
+
+Theory of operation. A live session is a row of ``open_sessions``, small and rewritten all the time; a session that is
+over is a row of ``history``, which only grows and is only purged by age. A change of a ban or of a key pair takes the
+next value of a row in ``counters`` within its own transaction.
+
+The indexes of history. Every question names UniqueName, App and Pubdomain, then bounds the time: one index for a whole
+app and one for a single stream, for accepted sessions and again, small, for errors. They begin with the key, go on
+with the order of the answer, so that a page needs no sorting, and end with the columns of their own condition, so that
+a count reads nothing but the index (at 500,000 rows 23 ms against 32 ms, and no table page on a cold cache).
+
+Overlap with a window (durations) is two questions. A session no longer than LONG_SECONDS that reaches into the window
+began at most LONG_SECONDS before it: a range of the same index, one day wider. A longer one is found by its end in
+``history_long``, which holds nothing else: a stream can end at most one of them a day. So nothing depends on a longest
+length, and a day asked for out of 60 reads two days, not 60 (7 ms for 8,128 rows of 500,000).
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+METADATA = MetaData()
+
+# The shortest window of ListStreamDurations, so that looking this far back at most doubles what is read.
+LONG_SECONDS = 86400
+
+# Conditions of partial indexes. They must be in the question word for word, without parameters, to be seen by the
+# planners of SQLite and PostgreSQL.
+ACCEPTED = "accepted"
+ERRORS = "(code <> 200 OR NOT accepted)"
+LONG = f"(accepted AND fin_time - pub_time > {LONG_SECONDS})"
+
+BANS_COUNTER = "blacklist"
+KEYS_COUNTER = "access_keys"
+
+_SESSION_ID = String(32)
+
+
+def _facts() -> list[Column[str] | Column[int]]:
+    return [
+        Column("session_id", _SESSION_ID, primary_key=True),
+        Column("unique_name", String(64), nullable=False),
+        Column("pubdomain", String(253), nullable=False),
+        Column("app", String(256), nullable=False),
+        Column("stream", String(256), nullable=False),
+        Column("client_ip", String(45), nullable=False),
+        Column("client_port", Integer, nullable=False),
+        Column("node", String(253), nullable=False),
+    ]
+
+
+boots = Table(
+    "boots",
+    METADATA,
+    Column("boot_id", String(64), primary_key=True),
+    Column("node_id", String(64), nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("heartbeat_at", BigInteger, nullable=False),
+)
+
+open_sessions = Table(
+    "open_sessions",
+    METADATA,
+    *_facts(),
+    # A live session whose process nobody knows would never be found to have crashed.
+    Column("boot_id", String(64), ForeignKey("boots.boot_id"), nullable=False),
+    Column("pub_time", BigInteger, nullable=False),
+)
+
+history = Table(
+    "history",
+    METADATA,
+    *_facts(),
+    Column("boot_id", String(64), nullable=False),
+    Column("pub_time", BigInteger, nullable=False),
+    Column("fin_time", BigInteger, nullable=False),
+    Column("code", SmallInteger, nullable=False),
+    Column("reason", String(32), nullable=False),
+    Column("accepted", Boolean, nullable=False),
+)
+
+_APP = (history.c.unique_name, history.c.app, history.c.pubdomain)
+_ORDER = (history.c.pub_time, history.c.session_id)
+
+
+def _partial(name: str, *columns: Column[str] | Column[int] | Column[bool], where: str) -> Index:
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
+
+_partial("history_app", *_APP, *_ORDER, history.c.accepted, where=ACCEPTED)
+_partial("history_stream", *_APP, history.c.stream, *_ORDER, history.c.accepted, where=ACCEPTED)
+_partial("history_app_errors", *_APP, *_ORDER, history.c.code, history.c.accepted, where=ERRORS)
+_partial(
+    "history_stream_errors",
+    *(*_APP, history.c.stream, *_ORDER, history.c.code, history.c.accepted),
+    where=ERRORS,
+)
+_partial("history_long", *_APP, history.c.fin_time, where=LONG)
+
+blacklist = Table(
+    "blacklist",
+    METADATA,
+    Column("unique_name", String(64), primary_key=True),
+    Column("pubdomain", String(253), primary_key=True),
+    Column("app", String(256), primary_key=True),
+    Column("stream", String(256), primary_key=True),
+    Column("forbid_time", BigInteger, nullable=False),
+    Column("till", BigInteger, nullable=False),
+    Column("permanent", Boolean, nullable=False),
+    Column("resumed", Boolean, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Index("blacklist_version", "version", unique=True),
+)
+
+counters = Table(
+    "counters",
+    METADATA,
+    Column("name", String(32), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+accounts = Table(
+    "accounts",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+)
+
+access_keys = Table(
+    "access_keys",
+    METADATA,
+    Column("access_key", String(128), primary_key=True),
+    Column("account_id", String(64), ForeignKey("accounts.id"), nullable=False),
+    Column("sealed_secret", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Index("access_keys_version", "version", unique=True),
+)
