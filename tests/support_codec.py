@@ -4,6 +4,7 @@ Rule: a test that feeds bytes in one piece only has proved nothing about the net
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from random import Random
 
 RANDOM_SPLITS = 3
@@ -20,7 +21,7 @@ def feedings(data: bytes, rng: Random) -> Iterator[list[bytes]]:
     for _ in range(RANDOM_SPLITS):
         cuts = sorted(rng.randint(0, len(data)) for _ in range(rng.randint(1, 8)))
         edges = [0, *cuts, len(data)]
-        yield [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+        yield [data[a:b] for a, b in pairwise(edges)]
 
 
 def with_trailing(data: bytes, rng: Random) -> Iterator[tuple[bytes, bytes]]:

@@ -4,6 +4,7 @@ import hmac
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -76,10 +77,8 @@ def by_hand(signed_headers: str, headers: list[tuple[str, str]], lines: str, que
     """Sign a canonical request given as text, the way a client with its own ideas does."""
     body = parts.get("body", b"")
     date, signed_date = parts.get("date", DATE), parts.get("signed_date", parts.get("date", DATE))
-    import hashlib
-
-    canonical = f"GET\n/\n{query}\n{lines}\n{signed_headers}\n{hashlib.sha256(body).hexdigest()}"
-    to_sign = f"AWS4-HMAC-SHA256\n{signed_date}\n{SCOPE}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    canonical = f"GET\n/\n{query}\n{lines}\n{signed_headers}\n{sha256(body).hexdigest()}"
+    to_sign = f"AWS4-HMAC-SHA256\n{signed_date}\n{SCOPE}\n{sha256(canonical.encode()).hexdigest()}"
     key = sigv4.signing_key(SECRET, "20261122", "cn-beijing-6", "kls")
     signature = hmac.new(key, to_sign.encode(), "sha256").hexdigest()
     value = f"AWS4-HMAC-SHA256 Credential={ACCESS}/{SCOPE}, SignedHeaders={signed_headers}, Signature={signature}"
@@ -204,7 +203,7 @@ def test_host_must_be_signed():
 def test_content_hash_is_compared_and_not_believed():
     request = own(method="POST", body=b"{}")
     assert holds(request)
-    right = sigv4.sha256(b"{}").hexdigest()
+    right = sha256(b"{}").hexdigest()
     assert holds(with_header(request, "X-Amz-Content-Sha256", right))
     for wrong in (HEX, "UNSIGNED-PAYLOAD", "", right.upper()):
         assert not holds(with_header(request, "X-Amz-Content-Sha256", wrong))
@@ -567,9 +566,10 @@ def test_arbitrary_requests_verify_not_or_are_protocol_errors(text, query, date,
 def test_arbitrary_authorizations_are_parsed_or_protocol_errors(text, alike):
     for header in (text, alike, f"AWS4-HMAC-SHA256 Credential={text}, {alike}"):
         try:
-            parse_authorization(header)
-        except ProtocolError as error:
-            assert isinstance(error, MissingAccesskey | MissingSignature)
+            parsed = parse_authorization(header)
+        except (MissingAccesskey, MissingSignature):
+            continue
+        assert 1 <= len(parsed.signed_headers) <= sigv4.MAX_SIGNED_HEADERS
 
 
 # -- dates

@@ -1,1 +1,6 @@
+"""The OpenAPI over HTTP: from a socket's bytes to the nine actions and back."""
 
+from openkls.api.listener import Listener, listen
+from openkls.api.services import Services
+
+__all__ = ["Listener", "Services", "listen"]

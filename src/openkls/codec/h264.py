@@ -115,6 +115,8 @@ def parse_sps(nal: bytes) -> Sps:
     if not frames_only:
         rows *= 2
         bits.skip(1)  # mb_adaptive_frame_field_flag
+        if rows > MAX_SIDE_MACROBLOCKS:
+            raise ProtocolError(f"an H.264 picture of {rows} macroblock rows; at most {MAX_SIDE_MACROBLOCKS}")
     bits.skip(1)  # direct_8x8_inference_flag
     width, height = columns * 16, rows * 16
     if bits.flag():  # frame_cropping_flag

@@ -29,18 +29,20 @@ class KeyRing:
             for key in account.key
         }
         self._made: dict[str, Credential] = {}
+        self.clashes: set[str] = set()
+        """Keys the store has too; the service does not start with one."""
 
     def find(self, access_key: str) -> Credential | None:
         """The key if it exists and is enabled."""
         return self._fixed.get(access_key) or self._made.get(access_key)
 
-    def is_fixed(self, access_key: str) -> bool:
-        """Whether the key is one of the file's."""
-        return access_key in self._fixed
-
-    def apply(self, key: AccessKey) -> None:
-        """Take a row of the store in."""
+    def apply(self, key: AccessKey) -> bool:
+        """Take a row of the store in; False (and nothing changes) when the file has a key of that name."""
+        if key.access_key in self._fixed:
+            self.clashes.add(key.access_key)
+            return False
         if key.enabled:
             self._made[key.access_key] = Credential(key.access_key, key.secret_key, key.account_id)
         else:
             self._made.pop(key.access_key, None)
+        return True

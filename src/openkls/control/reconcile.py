@@ -76,11 +76,10 @@ class Reconcile:
                 self._forbids.apply(ban)
             self._ban_version = ban.version
         for key in await self._keys.since(self._key_version):
-            if self._key_ring.is_fixed(key.access_key):
+            if not self._key_ring.apply(key):
                 log.error(
                     "key %s is in the store and in the configuration: the configuration's is used", key.access_key
                 )
-            self._key_ring.apply(key)
             self._key_version = key.version
 
     async def beat(self) -> None:
@@ -111,7 +110,11 @@ class Reconcile:
             await asyncio.sleep(seconds)
             try:
                 await step()
-            except StoreUnavailable as error:
+            except Exception as error:
+                # A loop that ended would leave this process's sessions to be declared dead.
+                if not isinstance(error, StoreUnavailable):
+                    log.exception("%s failed", step.__name__)
+                    continue
                 if self.store_reachable:
                     log.error("the store does not answer: %s; live streams go on, what they write waits", error)
                 self.store_reachable = False

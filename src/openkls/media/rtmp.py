@@ -30,7 +30,7 @@ from openkls.codec.rtmp.events import (
 from openkls.codec.rtmp.handshake import HANDSHAKE_RANDOM_BYTES
 from openkls.codec.rtmp.session import ServerSession
 from openkls.config import Address
-from openkls.control.admit import PublishAsk, Refused
+from openkls.control.admit import OPEN_DEADLINE_SECONDS, PublishAsk, Refused
 from openkls.domain.session import BreakCode, Reason, Session
 from openkls.media.doors import Connections, Doors
 from openkls.media.hub import RTMP_WIRE, Hub, Viewer
@@ -115,6 +115,8 @@ class RtmpConnection(asyncio.Protocol):
                 # stays in the kernel.
                 self._transport.pause_reading()
                 self._admission = self._loop.create_task(self._admit(event))
+                self._listener.admissions.add(self._admission)
+                self._admission.add_done_callback(self._listener.admissions.discard)
             elif isinstance(event, PlayRequested):
                 self._play(event)
             elif isinstance(event, PublishEnded):
@@ -155,7 +157,7 @@ class RtmpConnection(asyncio.Protocol):
     def _begin(self, session: Session) -> None:
         """The session holds its name: from here to the answer there is no await."""
         key = session.key
-        if self._lost:
+        if self._lost or self._transport.is_closing():
             self._doors.endings.finish(session, BreakCode.SUCCESS, Reason.CLOSED, self._doors.clock())
             return
         log.info("session %s began: %s/%s/%s from %s", session.facts.session_id, *key.name, self.client_ip)
@@ -307,6 +309,7 @@ class RtmpListener:
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self.connections: Connections[RtmpConnection] = Connections()
+        self.admissions: set[asyncio.Task[None]] = set()
 
     async def open(self, address: Address) -> Address:
         """Listen; returns the address bound. Raises OSError."""
@@ -318,7 +321,7 @@ class RtmpListener:
         return Address(bound[0], bound[1])
 
     async def close(self) -> None:
-        """Stop listening, end all publishes and plays. Bounded by twice FAREWELL_SECONDS."""
+        """Stop listening, end all publishes and plays. Bounded by twice OPEN_DEADLINE_SECONDS and FAREWELL_SECONDS."""
         if self._server is None:
             return
         self._server.close()
@@ -326,6 +329,8 @@ class RtmpListener:
             self._sweeper.cancel()
         for connection in self.connections:
             connection.stop()
+        if self.admissions:
+            await asyncio.wait(self.admissions, timeout=2 * OPEN_DEADLINE_SECONDS)
         await self.connections.gone(2 * FAREWELL_SECONDS)  # what does not listen is aborted after one of them
 
     def _sweep(self) -> None:

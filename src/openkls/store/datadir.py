@@ -82,9 +82,7 @@ def read_whole(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise SetupError(
-            f"{path} cannot be read: {error.strerror}; give it to the user the service runs as"
-        ) from error
+        raise SetupError(f"{path} cannot be read: {error.strerror}; give it to the user the service runs as") from error
 
 
 def write_new(path: Path, content: bytes) -> None:

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from openkls.store.datadir import read_whole, write_new
 from openkls.store.errors import SetupError
 
-SECRET_FILE = "secret.key"
+SECRET_FILE = "secret.key"  # noqa: S105 - a name, not a secret
 SECRET_BYTES = 32
 # NIST SP 800-38D, 8.2.2: random nonces are safe for 2^32 seals under one key; key pairs are made by hand.
 NONCE_BYTES = 12
@@ -44,9 +44,7 @@ def load_or_create_secret(path: Path) -> bytes:
     content = read_whole(path)
     mode = os.stat(path).st_mode & 0o777
     if mode & 0o077:
-        raise SetupError(
-            f"the secret file {path} has mode {mode:04o}, so others may use it; run: chmod 600 {path}"
-        )
+        raise SetupError(f"the secret file {path} has mode {mode:04o}, so others may use it; run: chmod 600 {path}")
     if _HEX.fullmatch(content) is None:
         raise SetupError(
             f"the secret file {path} does not hold 64 hexadecimal digits; restore it from a backup "

@@ -5,6 +5,7 @@ and the driver's own transactions are switched off (AUTOCOMMIT): the writer and 
 themselves, as they must know the very moment at which a transaction holds.
 """
 
+import contextlib
 import os
 import sqlite3
 import time
@@ -63,17 +64,15 @@ class Sqlite:
         kind of url."""
         try:
             parsed = make_url(url)
-        except ArgumentError as error:
-            raise SetupError("[store] url is not a url; expected sqlite:///openkls.db") from error
+        except ArgumentError:  # its text may hold a password
+            raise SetupError("[store] url is not a url; expected sqlite:///openkls.db") from None
         scheme = parsed.drivername
         if scheme.partition("+")[0] in ("postgresql", "postgres"):
             raise SetupError("[store] url: PostgreSQL is not supported yet; use sqlite:///openkls.db")
         if scheme != "sqlite":
             raise SetupError(f"[store] url: unknown scheme {scheme!r}; use sqlite:///openkls.db")
         if parsed.host or parsed.query or not parsed.database or parsed.database == ":memory:":
-            raise SetupError(
-                "[store] url: expected sqlite:/// and the path of a file, such as sqlite:///openkls.db"
-            )
+            raise SetupError("[store] url: expected sqlite:/// and the path of a file, such as sqlite:///openkls.db")
         if sqlite3.sqlite_version_info < OLDEST_VERSION:
             raise SetupError(f"this Python has SQLite {sqlite3.sqlite_version}; 3.24 or newer is needed")
         return cls(data_dir / parsed.database)
@@ -123,11 +122,11 @@ class Sqlite:
         return f"database {self.path} ({name}): {advice}"
 
     def _open(self) -> sqlite3.Connection:
-        # The file holds addresses and key pairs; -wal and -shm take over its mode.
-        try:
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        except OSError:  # the driver says the same below, with its own code
-            pass
+        # The file holds addresses and key pairs; -wal and -shm take over its mode. Only ever a new file may be opened
+        # here: closing a descriptor of the database would drop the locks that this process holds on it. When it
+        # cannot be made, the driver says so below, with its own code.
+        with contextlib.suppress(OSError):
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         return sqlite3.connect(
             self.path,
             timeout=LOCK_WAIT_MS / 1000,

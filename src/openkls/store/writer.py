@@ -16,9 +16,10 @@ While another process locks the database nothing is begun, and the writes stay i
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -165,7 +166,7 @@ class Writer:
                     return
                 self._wake.clear()
                 continue
-            batch = list(self._waiting)[:BATCH_LIMIT] if len(self._waiting) > BATCH_LIMIT else list(self._waiting)
+            batch = list(itertools.islice(self._waiting, BATCH_LIMIT))
             for job in batch:
                 del self._waiting[job]
             try:
@@ -180,7 +181,7 @@ class Writer:
             except StoreUnavailable as error:
                 self._trouble.warn(str(error))
                 _settle_all(batch, error)
-            except Exception as error:  # a bug in one batch must not end the writer
+            except Exception as error:  # noqa: BLE001 - a bug in one batch must not end the writer
                 _log.exception("a batch of %d writes failed", len(batch))
                 _settle_all(batch, StoreUnavailable(f"a write failed: {type(error).__name__}"))
             else:
@@ -199,21 +200,12 @@ class Writer:
             if failure is None:
                 job.done.set_result(result)
             else:
-                job.done.set_exception(failure)
+                _fail(job, failure)
 
     # From here on: in the writer's thread.
 
     def _transact(self, writes: list[Write[Any]]) -> list[_Outcome]:
-        connection = self._connection
-        try:
-            if connection is None:
-                connection = self._connection = self._database.connect_writer()
-            connection.exec_driver_sql(self._database.begin_writing)
-        except DBAPIError as error:
-            if self._database.locked(error):
-                raise _Locked(self._database.explain(error)) from error
-            self._disconnect()
-            raise StoreUnavailable(self._database.explain(error)) from error
+        connection = self._begin()
         try:
             outcomes = [self._attempt(connection, write) for write in writes]
             connection.exec_driver_sql("COMMIT")
@@ -223,6 +215,22 @@ class Writer:
                 raise StoreUnavailable(self._database.explain(error)) from error
             raise
         return outcomes
+
+    def _begin(self) -> Connection:
+        while True:
+            kept = self._connection
+            try:
+                connection = self._connection = kept or self._database.connect_writer()
+                connection.exec_driver_sql(self._database.begin_writing)
+            except DBAPIError as error:
+                if self._database.locked(error):
+                    raise _Locked(self._database.explain(error)) from error
+                self._disconnect()
+                # A connection that was good once may just be gone: nothing was begun, so try a new one.
+                if kept is None:
+                    raise StoreUnavailable(self._database.explain(error)) from error
+            else:
+                return connection
 
     def _attempt(self, connection: Connection, write: Write[Any]) -> _Outcome:
         connection.exec_driver_sql("SAVEPOINT one")
@@ -259,8 +267,14 @@ class Writer:
                 connection.close()
 
 
-def _settle_all(jobs: dict[_Job, None] | list[_Job], error: StoreUnavailable) -> None:
+def _settle_all(jobs: Iterable[_Job], error: StoreUnavailable) -> None:
     for job in jobs:
         if not job.done.done():
             # One exception object raised in many tasks would gather all their tracebacks.
-            job.done.set_exception(type(error)(*error.args))
+            _fail(job, type(error)(*error.args))
+
+
+def _fail(job: _Job, error: Exception) -> None:
+    job.done.set_exception(error)
+    # Looked at once, so that the loop does not complain when the deadline passes at this very moment.
+    job.done.exception()

@@ -1,0 +1,142 @@
+"""A request from its bytes to its answer: an ordered list of steps over one call, then the action.
+
+Rule: the order is the table STEPS and nowhere else (contract, 4); whatever a step or an action raises becomes an
+answer in `answer_call`, the one error boundary.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from openkls import model
+from openkls.api import auth, wire
+from openkls.api.actions import blacklist, history, realtime
+from openkls.api.services import Place, Services
+from openkls.api.wire import Answer, Call
+from openkls.codec.sigv4 import MAX_QUERY_PARAMETERS, header_value
+from openkls.domain.errors import BusinessError, GatewayError, StoreTimeout, StoreUnavailable
+
+log = logging.getLogger("openkls.api")
+
+Step = Callable[[Services, Call], None]
+Action = Callable[[Services, Place, Mapping[str, Any]], Awaitable[dict[str, Any]]]
+
+METHODS: Final = ("GET", "POST")
+
+
+def check_size(services: Services, call: Call) -> None:
+    """RequestTooLarge; the target's length is bounded where it is read (listener)."""
+    if call.oversized:
+        raise GatewayError("RequestTooLarge", str(wire.BODY_LIMIT_BYTES))
+    if call.request.query.count("&") >= MAX_QUERY_PARAMETERS:
+        raise GatewayError("RequestTooLarge", f"{MAX_QUERY_PARAMETERS} parameters or {wire.TARGET_LIMIT_BYTES}")
+
+
+def find_operation(services: Services, call: Call) -> None:
+    """MissingParameter, InvalidActionOrVersion; the latter also for a method that no action has."""
+    call.query = wire.read_pairs(call.request.query)
+    action, version = wire.named_action(call)
+    if not action or not version:
+        raise GatewayError("MissingParameter", "Version" if action else "Action")
+    service = model.load()
+    operation = service.actions.get(action)
+    if operation is None or version != service.version or call.request.method not in METHODS:
+        raise GatewayError("InvalidActionOrVersion", action, version)
+    call.operation = operation
+
+
+def read_parameters(services: Services, call: Call) -> None:
+    """InvalidParameterValue: the body is no JSON object and no form."""
+    call.raw = wire.read_parameters(call)
+
+
+def check_parameters(services: Services, call: Call) -> None:
+    """The business codes of single parameters (contract, 5)."""
+    parameters = model.coerce(call.operation.name, call.raw)
+    if isinstance(parameters, model.Rejection):
+        raise BusinessError(parameters.ret_code, parameters.problem)
+    call.parameters = parameters
+
+
+def check_ownership(services: Services, call: Call) -> None:
+    """5000, 6406, 1003, 4000, 4201; and 4000 for a play domain that is not the space's."""
+    account_id = call.credential.account_id
+    parameters = call.parameters
+    space = services.directory.space(account_id, parameters["UniqueName"], parameters["App"])
+    asked = parameters.get("Pubdomain")
+    pubdomain = "" if asked is None else services.directory.pubdomain(space, asked)
+    domain_ids = parameters.get("DomainIds")
+    if domain_ids is not None:
+        realtime.domain_ids_of(space, domain_ids)
+    call.place = Place(account_id, space, pubdomain)
+
+
+def check_opened(services: Services, call: Call) -> None:
+    """InvalidAuthenticationCode: ListStreamDurations is not opened for the space (contract, 6) (I)."""
+    if call.operation.name == "ListStreamDurations" and not call.place.space.durations:
+        raise GatewayError("InvalidAuthenticationCode")
+
+
+def check_dry_run(services: Services, call: Call) -> None:
+    """ErrorDryRun: everything was right, and nothing is to be done."""
+    asked = call.raw.get("DryRun")
+    if asked is True or (isinstance(asked, str) and asked.lower() == "true"):
+        raise GatewayError("ErrorDryRun")
+
+
+STEPS: Final[tuple[Step, ...]] = (
+    check_size,
+    auth.read_claim,
+    auth.find_key,
+    auth.check_time,
+    auth.check_scope,
+    auth.check_signature,
+    # UnavailableAccountID has its place here: an account that is switched off (part 2).
+    find_operation,
+    read_parameters,
+    # InvalidAuthenticationCode has its place here: the key's policy (part 2).
+    # LimitExceeded, or RetCode 9016, has its place here: the account's rate for the action (part 2).
+    check_parameters,
+    check_ownership,
+    check_opened,
+    check_dry_run,
+)
+
+ACTIONS: Final[Mapping[str, Action]] = {
+    "ListRealtimeStreamsInfo": realtime.list_realtime_streams,
+    "ListRealtimePubStreamsInfo": realtime.list_realtime_pub_streams,
+    "ListHistoryPubStreamsInfo": history.list_history_pub_streams,
+    "ListHistoryPubStreamsErrInfo": history.list_history_pub_streams_err,
+    "ListStreamDurations": history.list_stream_durations,
+    "ForbidStream": blacklist.forbid_stream,
+    "ResumeStream": blacklist.resume_stream,
+    "GetBlacklist": blacklist.get_blacklist,
+    "CheckBlacklist": blacklist.check_blacklist,
+}
+
+
+async def answer_call(services: Services, call: Call) -> Answer:
+    """Take a call through the steps and its action; never raises but for a cancellation."""
+    try:
+        for step in STEPS:
+            step(services, call)
+        data = await ACTIONS[call.operation.name](services, call.place, call.parameters)
+        return wire.success(data, call.request_id)
+    except BusinessError as error:
+        log.debug("request %s: %s", call.request_id, error)
+        return wire.business_failure(call.operation, error.ret_code, call.request_id)
+    except GatewayError as error:
+        return _refuse(call, error)
+    except StoreTimeout as error:
+        log.warning("request %s: the store was late: %s", call.request_id, error)
+        return _refuse(call, GatewayError("ServiceTimeout"))
+    except StoreUnavailable as error:
+        log.warning("request %s: the store is unavailable: %s", call.request_id, error)
+        return _refuse(call, GatewayError("ServiceUnavailable"))
+    except Exception:
+        log.exception("request %s: a bug of ours", call.request_id)
+        return _refuse(call, GatewayError("UndefinedError"))
+
+
+def _refuse(call: Call, error: GatewayError) -> Answer:
+    return wire.gateway_failure(error, call.request_id, header_value(call.request.headers, "accept"))

@@ -1,0 +1,41 @@
+"""What the actions work with. Rule: values handed in by the composition root; nothing here is made or decided."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from openkls import config
+from openkls.control.directory import Directory
+from openkls.control.forbid import Forbids
+from openkls.control.keyring import KeyRing
+from openkls.control.live import LiveStreams
+from openkls.domain.blacklist import Blacklist
+from openkls.domain.ports import HistoryPort
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a request may touch. ``clock`` gives Unix seconds, ``monotonic`` the seconds rates are read by."""
+
+    region: str
+    regions: tuple[str, ...]
+    """Further regions that a credential's scope may name."""
+    timezone: ZoneInfo
+    directory: Directory
+    keys: KeyRing
+    forbids: Forbids
+    blacklist: Blacklist
+    live: LiveStreams
+    history: HistoryPort
+    clock: Callable[[], float]
+    monotonic: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a request's names stand for, once they are known to be the caller's own."""
+
+    account_id: str
+    space: config.Space
+    pubdomain: str
+    """The name the Pubdomain asked for is recorded under, never an alias; "" where the action takes none."""

@@ -1,0 +1,216 @@
+"""Requests as they come and answers as they go: the envelopes, and where Action, Version and parameters are looked for.
+
+Rule: nothing here judges a caller or a parameter; it reads what is there and writes what it is given. Texts come from
+the service model. Contract, sections 1 and 3.
+"""
+
+import html
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import unquote
+
+import msgspec
+
+from openkls import model
+from openkls.api.services import Place
+from openkls.codec.sigv4 import MAX_QUERY_PARAMETERS, Claim, SignedRequest, header_value
+from openkls.control.keyring import Credential
+from openkls.domain.errors import GatewayError
+
+# Three names of 256 characters, four bytes each and percent-encoded, with a hundred domain ids still fit.
+TARGET_LIMIT_BYTES: Final = 16 * 1024
+# No action's parameters come near it (security class 20).
+BODY_LIMIT_BYTES: Final = 1024 * 1024
+
+JSON_TYPE: Final = "application/json; charset=utf-8"
+XML_TYPE: Final = "application/xml; charset=utf-8"
+_TARGET_PREFIX: Final = "kls."
+_PATH_PREFIX: Final = "/api/"
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+@dataclass(slots=True)
+class Call:
+    """One request on its way through the steps; each step fills in what it has found (pipeline.STEPS)."""
+
+    request: SignedRequest
+    request_id: str
+    oversized: bool = False
+    """The body is over BODY_LIMIT_BYTES and was not read."""
+    claim: Claim = field(init=False)
+    credential: Credential = field(init=False)
+    query: dict[str, str] = field(init=False)
+    operation: model.Operation = field(init=False)
+    raw: Mapping[str, object] = field(init=False)
+    """The parameters as sent: strings of a query or form, or JSON values."""
+    parameters: Mapping[str, Any] = field(init=False)
+    """The parameters as the model reads them."""
+    place: Place = field(init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back. ``error_code`` is "" for HTTP 200."""
+
+    status: int
+    content_type: str
+    body: bytes
+    request_id: str
+    error_code: str = ""
+
+
+# -- reading ------------------------------------------------------------------------------------------------------
+
+
+def new_request_id() -> str:
+    """A RequestId: UUID version 4."""
+    return str(uuid.uuid4())
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """Path and query of a request target, both raw: a signature covers the very bytes (contract, 2).
+
+    An absolute-form target, which clients send to a proxy (RFC 9112, 3.2.2), is read without its scheme and authority.
+    """
+    if not target.startswith("/"):
+        authority = target.find("://") + 3
+        if authority > 2:
+            slash, mark = target.find("/", authority), target.find("?", authority)
+            begin = min((found for found in (slash, mark) if found >= 0), default=len(target))
+            target = target[begin:]
+    path, _, query = target.partition("?")
+    return path or "/", query
+
+
+def read_pairs(text: str) -> dict[str, str]:
+    """The parameters of a query or a form; of a name that comes twice the last counts, as in a JSON object."""
+    pairs = {}
+    for pair in text.split("&"):
+        if pair:
+            name, _, value = pair.partition("=")
+            pairs[_unquote(name)] = _unquote(value)
+    return pairs
+
+
+def _unquote(text: str) -> str:
+    if "+" in text:
+        text = text.replace("+", " ")
+    # Bytes that are no UTF-8 become U+FFFD, which no name may hold.
+    return unquote(text) if "%" in text else text
+
+
+def named_action(call: Call) -> tuple[str, str]:
+    """Action and Version, each from the first place that has it, "" where none has (contract, 1)."""
+    action, version = call.query.get("Action", ""), call.query.get("Version", "")
+    if action and version:
+        return action, version
+    headers = call.request.headers
+    # The old official Python SDK (1.3) sends them only here.
+    action = action or header_value(headers, "x-action") or ""
+    version = version or header_value(headers, "x-version") or ""
+    target = header_value(headers, "x-amz-target") or ""
+    if target.startswith(_TARGET_PREFIX):
+        action, version = action or target[len(_TARGET_PREFIX) :], version or model.load().version
+    path = call.request.path
+    if path.startswith(_PATH_PREFIX):
+        path_action, _, path_version = path[len(_PATH_PREFIX) :].rstrip("/").partition("/")
+        action, version = action or _unquote(path_action), version or _unquote(path_version)
+    if not (action and version) and call.request.method == "POST":
+        body = _readable_body(call)
+        action, version = action or _text(body, "Action"), version or _text(body, "Version")
+    return action, version
+
+
+def _readable_body(call: Call) -> Mapping[str, object]:
+    """The body's parameters, none when it cannot be read: that is for a later step to say."""
+    try:
+        return read_body(call.request)
+    except GatewayError:
+        return {}
+
+
+def _text(parameters: Mapping[str, object], name: str) -> str:
+    value = parameters.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def read_parameters(call: Call) -> Mapping[str, object]:
+    """All parameters as sent: a GET's query; a POST's body over its query. Raises GatewayError."""
+    if call.request.method == "POST" and call.request.body:
+        return {**call.query, **read_body(call.request)}
+    return call.query
+
+
+def read_body(request: SignedRequest) -> Mapping[str, object]:
+    """The parameters of a JSON or form body. Raises GatewayError InvalidParameterValueType.
+
+    The first byte tells which it is (Postman leaves a form type on JSON); a body that begins like neither is a form
+    only if nobody said it was anything else. Content-Encoding is refused: the signature is over what came.
+    """
+    unreadable = GatewayError("InvalidParameterValueType")
+    if header_value(request.headers, "content-encoding") not in (None, "", "identity"):
+        raise unreadable
+    body = request.body.strip()
+    content_type = (header_value(request.headers, "content-type") or "").lower()
+    if body[:1] in (b"{", b"[", b'"') or content_type.startswith(("application/json", "multipart/")):
+        return _read_json(body)
+    if body.count(b"&") >= MAX_QUERY_PARAMETERS or any(pair and b"=" not in pair for pair in body.split(b"&")):
+        raise unreadable
+    try:
+        return read_pairs(body.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise unreadable from error
+
+
+def _read_json(body: bytes) -> Mapping[str, object]:
+    try:
+        value = _decode(body) if body else {}
+    except (ValueError, RecursionError) as error:  # not JSON, not UTF-8; nested too deep
+        raise GatewayError("InvalidParameterValueType") from error
+    if not isinstance(value, dict):
+        raise GatewayError("InvalidParameterValueType")
+    return value
+
+
+# -- answering ----------------------------------------------------------------------------------------------------
+
+
+def success(data: dict[str, Any], request_id: str) -> Answer:
+    """HTTP 200 with RetCode 0 in Data."""
+    data["RetCode"] = 0
+    data["RetMsg"] = "success"
+    return _answer_data(data, request_id)
+
+
+def business_failure(operation: model.Operation, ret_code: int, request_id: str) -> Answer:
+    """HTTP 200 with a RetCode, its text, and the zeroed members that some actions document."""
+    return _answer_data(model.load().failure(operation, ret_code), request_id)
+
+
+def _answer_data(data: dict[str, Any], request_id: str) -> Answer:
+    return Answer(200, JSON_TYPE, _encode({"Data": data, "RequestId": request_id}), request_id)
+
+
+def gateway_failure(error: GatewayError, request_id: str, accept: str | None) -> Answer:
+    """The status and text of the model's error, as JSON where ``accept`` asks for it and as XML otherwise."""
+    shape = model.load().gateway_errors[error.shape]
+    message = shape.message(*(_legible(fact) for fact in error.facts))
+    if accept is not None and "application/json" in accept.lower():
+        fault = {"Type": shape.type, "Code": shape.code, "Message": message}
+        body, content_type = _encode({"RequestId": request_id, "Error": fault}), JSON_TYPE
+    else:
+        text = (
+            f"<ErrorResponse><RequestId>{request_id}</RequestId><Error><Type>{shape.type}</Type>"
+            f"<Code>{shape.code}</Code><Message>{html.escape(message, quote=False)}</Message></Error></ErrorResponse>"
+        )
+        body, content_type = text.encode("utf-8"), XML_TYPE
+    return Answer(shape.status, content_type, body, request_id, shape.code)
+
+
+def _legible(text: str) -> str:
+    """What a client sent, fit for XML 1.0 and UTF-8: control characters and stray bytes become U+FFFD."""
+    return "".join([char if char.isprintable() else "\ufffd" for char in text])

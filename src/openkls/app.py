@@ -1,0 +1,183 @@
+"""The composition root: the only place that knows all parts. Rule: wiring and order, no rules of its own.
+
+Order of the start: the data folder is locked, the store opened and migrated, the sessions of dead processes ended, the
+bans and keys read; only then does anything listen. The stop is the reverse: nothing listens, every session ends, the
+journal is written out, the boot is forgotten, the store closes.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+from openkls import store
+from openkls.api.listener import listen
+from openkls.api.services import Services
+from openkls.config import Address, Config, ConfigError, parse_address
+from openkls.control.admit import Admission
+from openkls.control.directory import Directory
+from openkls.control.finish import Endings
+from openkls.control.forbid import Forbids
+from openkls.control.journal import Journal
+from openkls.control.keyring import KeyRing
+from openkls.control.live import LiveStreams
+from openkls.control.reconcile import Reconcile
+from openkls.domain.blacklist import Blacklist
+from openkls.domain.errors import StoreUnavailable
+from openkls.domain.ports import HistoryPort
+from openkls.domain.registry import Registry
+from openkls.domain.viewers import Viewers
+from openkls.media.doors import AddressCap, Doors
+from openkls.media.http_flv import PlayListener
+from openkls.media.hub import Hubs
+from openkls.media.rtmp import RtmpListener
+from openkls.store import SetupError
+from openkls.store.secrets import SECRET_FILE
+
+log = logging.getLogger("openkls.app")
+
+# What a start may raise for the operator to put right; the text says what to do.
+START_FAULTS = (ConfigError, SetupError)
+# Of the 10 s a stop may take in all (design: Configuration and command line).
+DRAIN_SECONDS = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """The state of one process and the use cases over it."""
+
+    registry: Registry
+    viewers: Viewers
+    directory: Directory
+    key_ring: KeyRing
+    blacklist: Blacklist
+    endings: Endings
+    forbids: Forbids
+    admission: Admission
+    history: HistoryPort
+
+
+class Service:
+    """A running OpenKLS: one process with all its ports."""
+
+    def __init__(self, stack: AsyncExitStack, rtmp: Address, play: Address, openapi: Address) -> None:
+        self._stack = stack
+        self.rtmp_address = rtmp
+        self.play_address = play
+        self.api_address = openapi
+
+    @classmethod
+    async def start(cls, settings: Config) -> "Service":
+        """Start everything. Raises one of START_FAULTS, with nothing left running."""
+        async with AsyncExitStack() as stack:
+            loop = asyncio.get_running_loop()
+            rules = await _open_rules(settings, stack)
+            doors = Doors(
+                admission=rules.admission,
+                endings=rules.endings,
+                directory=rules.directory,
+                registry=rules.registry,
+                hubs=Hubs(rules.viewers, loop),
+                cap=AddressCap(settings.limits.connections_per_address),
+                clock=time.time,
+                merge_ms=settings.play.merge_ms,
+            )
+            play_listener = PlayListener(doors)
+            play = await _listening(play_listener.open, settings.play.listen, "play.listen")
+            stack.push_async_callback(play_listener.close)
+            rtmp_listener = RtmpListener(doors)
+            rtmp = await _listening(rtmp_listener.open, settings.rtmp.listen, "rtmp.listen")
+            stack.push_async_callback(rtmp_listener.close)
+            openapi = await _listen_api(settings, rules, stack)
+            return cls(stack.pop_all(), rtmp, play, openapi)
+        raise AssertionError("an AsyncExitStack swallows nothing")
+
+    async def stop(self) -> None:
+        """Stop everything, within 10 s. Sessions end with code 200, reason shutdown."""
+        await self._stack.aclose()
+
+
+async def _open_rules(settings: Config, stack: AsyncExitStack) -> _Rules:
+    data_dir = settings.data_dir
+    stack.callback(store.lock_data_dir(data_dir).release)
+    secret_file = Path(settings.store.secret_file) if settings.store.secret_file else data_dir / SECRET_FILE
+    opened = await store.open_store(settings.store.url, data_dir, store.load_or_create_secret(secret_file))
+    stack.push_async_callback(opened.close)
+    boot_id, node_id = uuid4().hex, store.node_id(data_dir)
+
+    blacklist, viewers = Blacklist(), Viewers()
+    registry = Registry(blacklist)
+    directory = Directory(settings.account, settings.play.by_address)
+    key_ring = KeyRing(settings.account)
+    journal = Journal(opened.history)
+    endings = Endings(registry, journal)
+    forbids = Forbids(opened.blacklist, blacklist, registry, endings)
+    reconcile = Reconcile(
+        opened.history, opened.blacklist, opened.keys, forbids, blacklist, registry, key_ring, boot_id, node_id
+    )
+    try:
+        ended = await reconcile.start()
+    except StoreUnavailable as error:
+        raise ConfigError(f"store.url: the store does not work: {error}") from error
+    if ended:
+        log.warning("%d sessions of a process that died were ended at its last heartbeat", ended)
+    if key_ring.clashes:
+        clash = min(key_ring.clashes)
+        raise ConfigError(
+            f"account.key.access_key: {clash} exists in the store too; remove it here or disable it there"
+        )
+    stack.push_async_callback(_forget_boot, opened.history, boot_id)
+    stack.push_async_callback(journal.drain, DRAIN_SECONDS)
+    stack.push_async_callback(_end_task, asyncio.create_task(journal.run(), name="journal"))
+    stack.push_async_callback(_end_task, asyncio.create_task(reconcile.run(), name="reconcile"))
+    admission = Admission(directory, registry, journal, endings, boot_id, settings.server.node)
+    return _Rules(registry, viewers, directory, key_ring, blacklist, endings, forbids, admission, opened.history)
+
+
+async def _listen_api(settings: Config, rules: _Rules, stack: AsyncExitStack) -> Address:
+    services = Services(
+        region=settings.server.region,
+        regions=settings.server.regions,
+        timezone=ZoneInfo(settings.server.timezone),
+        directory=rules.directory,
+        keys=rules.key_ring,
+        forbids=rules.forbids,
+        blacklist=rules.blacklist,
+        live=LiveStreams(rules.registry, rules.viewers),
+        history=rules.history,
+        clock=time.time,
+        monotonic=time.monotonic,
+    )
+
+    async def open_api(address: Address) -> Address:
+        listener = await listen(services, address)
+        stack.push_async_callback(listener.close)
+        return listener.address
+
+    return await _listening(open_api, settings.api.listen, "api.listen")
+
+
+async def _listening(open_port: Callable[[Address], Awaitable[Address]], text: str, key: str) -> Address:
+    try:
+        return await open_port(parse_address(text, key))
+    except OSError as error:
+        raise ConfigError(f"{key}: cannot listen on {text}: {error.strerror or error}; choose another") from error
+
+
+async def _forget_boot(history: HistoryPort, boot_id: str) -> None:
+    try:
+        await history.end_boot(boot_id)
+    except StoreUnavailable as error:
+        log.error("the end of this process could not be recorded: %s; the next start ends its sessions", error)
+
+
+async def _end_task(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

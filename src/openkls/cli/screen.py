@@ -1,0 +1,37 @@
+"""What goes to the terminal. Rule: nothing that came from elsewhere reaches it with control characters in it.
+
+Answers go to stdout, everything about them to stderr, so that a pipe gets answers only. Lines are never folded:
+whoever copies a URL gets the whole one. Colour follows rich: none into a pipe, none under NO_COLOR.
+"""
+
+from typing import NoReturn
+
+import typer
+from rich.console import Console
+
+FAILURE = 1
+USAGE = 2
+
+out = Console(highlight=False, markup=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+
+
+def plain(text: str) -> str:
+    """The text with everything that a terminal might obey written as an escape (line breaks too)."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def say(text: str = "", style: str | None = None) -> None:
+    """One line on stdout."""
+    out.print(text, style=style)
+
+
+def note(text: str, style: str | None = None) -> None:
+    """One line on stderr, beside the answer."""
+    err.print(text, style=style)
+
+
+def fail(text: str, exit_code: int = FAILURE) -> NoReturn:
+    """End the command with one line on stderr."""
+    err.print(f"openkls: {plain(text)}", style="red")
+    raise typer.Exit(exit_code)

@@ -1,0 +1,68 @@
+"""Opens and closes the store. Rule: a store that opened has the newest schema and a secret that fits."""
+
+import asyncio
+import logging
+from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError
+
+from openkls.store.blacklist import BlacklistStore
+from openkls.store.errors import SetupError
+from openkls.store.history import HistoryStore
+from openkls.store.keys import KeyStore, check_seal
+from openkls.store.readers import Readers
+from openkls.store.schema import migrate
+from openkls.store.secrets import Seal, SealBroken
+from openkls.store.sqlite import Sqlite
+from openkls.store.writer import DEADLINE_SECONDS, Writer
+
+_log = logging.getLogger("openkls.store")
+
+
+class Store:
+    """The durable ports of one database."""
+
+    def __init__(self, database: Sqlite, seal: Seal, deadline_seconds: float) -> None:
+        self.writer = Writer(database, deadline_seconds=deadline_seconds)
+        self.readers = Readers(database, deadline_seconds=deadline_seconds)
+        self.history = HistoryStore(self.writer, self.readers)
+        self.blacklist = BlacklistStore(self.writer, self.readers)
+        self.keys = KeyStore(self.writer, self.readers, seal)
+
+    async def close(self) -> None:
+        """Finish the writes that wait and close all connections. Idempotent."""
+        await self.readers.close()
+        await self.writer.close()
+
+
+async def open_store(url: str, data_dir: Path, secret: bytes, *, deadline_seconds: float = DEADLINE_SECONDS) -> Store:
+    """Open the database of ``[store] url``, making or migrating it first.
+
+    ``secret`` is what ``load_or_create_secret`` returned; each call of a port is answered or fails within
+    ``deadline_seconds``. Raises SetupError with what to do, for the operator.
+    """
+    database = Sqlite.from_url(url, data_dir)
+    seal = Seal(secret)
+    await asyncio.to_thread(_prepare, database, seal)
+    _log.info("the store is open: %s", database.path)
+    return Store(database, seal, deadline_seconds)
+
+
+def _prepare(database: Sqlite, seal: Seal) -> None:
+    try:
+        connection = database.connect_writer()
+        try:
+            connection.exec_driver_sql(database.begin_writing)
+            migrate(connection)
+            check_seal(connection, seal)
+            connection.exec_driver_sql("COMMIT")
+        finally:
+            # Undoes what has not been committed.
+            connection.close()
+    except DBAPIError as error:
+        raise SetupError(database.explain(error)) from error
+    except SealBroken as error:
+        raise SetupError(
+            f"{error}: the key pairs in {database.path} were made with another; set [store] secret_file "
+            "to that one or restore it from a backup"
+        ) from error
