@@ -66,7 +66,7 @@ CLIPS = [
     ("yuv420p", 854, 480, 24, {"profile": "high"}),
     ("yuv420p", 2, 2, 25, {}),
     ("yuv420p", 720, 576, 25, {"x264-params": "tff=1"}),
-    ("yuv420p", 720, 482, 25, {"x264-params": "interlaced=1"}),
+    ("yuv420p", 720, 484, 25, {"x264-params": "interlaced=1"}),
     ("yuv422p", 322, 242, 50, {"profile": "high422"}),
     ("yuv422p10le", 638, 362, 25, {}),
     ("yuv420p10le", 640, 362, 60, {"profile": "high10"}),

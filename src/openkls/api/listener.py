@@ -123,7 +123,7 @@ class _Front(web.Server):
             except RequestPayloadError:
                 self.outcomes[UNREADABLE] += 1
                 return _unreadable(request_id)
-        path, query = wire.split_target(request.message.path)
+        path, query = wire.split_target(request.raw_path)
         signed = SignedRequest(request.method, path, query, tuple(request.headers.items()), body or b"")
         answer = await pipeline.answer_call(self._services, wire.Call(signed, request_id, oversized=body is None))
         self.outcomes[answer.error_code] += 1

@@ -1,4 +1,4 @@
-"""The command line. Rule: a person's mistake gets one line that says what to do; only a bug of ours gets a traceback."""
+"""The command line. Rule: a person's mistake gets one line that says what to do; only our own bug gets a traceback."""
 
 from openkls.cli.program import main
 

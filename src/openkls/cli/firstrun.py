@@ -14,7 +14,7 @@ ACCESS_KEY_RANDOM = 20
 SECRET_KEY_LENGTH = 40  # of 62 letters and digits: 238 bits
 ACCOUNT_DIGITS = 10
 
-_TEMPLATE = '''\
+_TEMPLATE = """\
 # OpenKLS, made at the first start. It holds a secret: keep its mode at 0600.
 # Every key is explained in docs/reference/configuration.md; `openkls check-config` says whether a change is right.
 # A change is taken up at the next start.
@@ -56,7 +56,7 @@ publish_domains = ["push.demo.local", "localhost", "127.0.0.1"]
 [[account.space.play_domain]]
 id = "1001"                         # what DomainIds of ListRealtimeStreamsInfo asks for
 name = "play.demo.local"
-'''
+"""
 
 
 def make_first_config(data_dir: str) -> Path:

@@ -43,7 +43,8 @@ class LineFormatter(logging.Formatter):
         message = "".join(_visible(char) for char in record.getMessage())
         line = f"{moment}.{int(record.msecs):03d} {record.levelname:<7} {record.name}: {message}"
         if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info)
+            for part in self.formatException(record.exc_info).split("\n"):
+                line += "\n    " + "".join(_visible(char) for char in part)
         return redact(line)
 
 

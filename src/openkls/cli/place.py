@@ -81,7 +81,9 @@ def find_access(
         local = load_config(path) if path is not None else None
     if not endpoint:
         if local is None:
-            fail(f"no service known: give --endpoint or {ENDPOINT_VARIABLE}, or run this where a service has its folder")
+            fail(
+                f"no service known: give --endpoint or {ENDPOINT_VARIABLE}, or run this where a service has its folder"
+            )
         endpoint = local_endpoint(local)
     if not (access_key and secret_key):
         access_key, secret_key = _local_key(local, access_key)
@@ -114,5 +116,5 @@ def _local_key(local: config.Config | None, access_key: str | None) -> tuple[str
         if access_key in (None, "", key.access_key):
             return key.access_key, key.secret_key
     if access_key:
-        fail(f"no secret for {access_key}: put it into {SECRET_KEY_VARIABLE}")
-    fail(f"no key pair known: put one into {ACCESS_KEY_VARIABLE} and {SECRET_KEY_VARIABLE}")
+        return fail(f"no secret for {access_key}: put it into {SECRET_KEY_VARIABLE}")
+    return fail(f"no key pair known: put one into {ACCESS_KEY_VARIABLE} and {SECRET_KEY_VARIABLE}")

@@ -8,9 +8,11 @@ from typing import NoReturn
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 FAILURE = 1
 USAGE = 2
+PIPE_COLUMNS = 200
 
 out = Console(highlight=False, markup=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
@@ -29,6 +31,11 @@ def say(text: str = "", style: str | None = None) -> None:
 def note(text: str, style: str | None = None) -> None:
     """One line on stderr, beside the answer."""
     err.print(text, style=style)
+
+
+def show(table: Table) -> None:
+    """A table on stdout; into a pipe it has all the room it wants, so that no cell is cut."""
+    out.print(table, width=None if out.is_terminal else PIPE_COLUMNS, soft_wrap=False)
 
 
 def fail(text: str, exit_code: int = FAILURE) -> NoReturn:

@@ -81,9 +81,7 @@ class Answer:
         request_id = str(tree.get("RequestId", ""))
         error = tree.get("Error")
         if isinstance(error, dict):
-            raise CallFailed(
-                self.status, None, str(error.get("Code", "")), str(error.get("Message", "")), request_id
-            )
+            raise CallFailed(self.status, None, str(error.get("Code", "")), str(error.get("Message", "")), request_id)
         data = tree.get("Data")
         ret_code = data.get("RetCode") if isinstance(data, dict) else None
         if not isinstance(data, dict) or not isinstance(ret_code, int):
@@ -104,7 +102,7 @@ class OpenApi:
         region: str = REGION_DEFAULT,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
-        """``endpoint`` is ``http://host[:port]`` or https; ``timeout_seconds`` bounds a whole call. Raises ValueError."""
+        """``endpoint`` is ``http://host[:port]`` or https; ``timeout_seconds`` bounds a call. Raises ValueError."""
         try:
             address = urlsplit(endpoint)
             host, port = address.hostname, address.port

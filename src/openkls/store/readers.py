@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from openkls.domain.errors import StoreTimeout, StoreUnavailable
 from openkls.store.sqlite import Sqlite
@@ -91,7 +91,7 @@ class Readers:
             connection.exec_driver_sql("COMMIT")
         except BaseException as error:
             if connection is not None:
-                with contextlib.suppress(DBAPIError):
+                with contextlib.suppress(SQLAlchemyError):
                     connection.close()
             if not isinstance(error, DBAPIError):
                 raise

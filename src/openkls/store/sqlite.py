@@ -93,8 +93,14 @@ class Sqlite:
         return connection
 
     def in_transaction(self, connection: Connection) -> bool:
-        """Whether a transaction is open: on some errors SQLite gives the whole transaction up by itself."""
-        return _driver(connection).in_transaction
+        """Whether a transaction is open: on some errors SQLite gives the whole transaction up by itself,
+        and none is open on a connection that was lost."""
+        if connection.closed or connection.invalidated:
+            return False
+        try:
+            return _driver(connection).in_transaction
+        except sqlite3.ProgrammingError:  # closed behind SQLAlchemy's back
+            return False
 
     def limit(self, connection: Connection, deadline: float) -> None:
         """Let what runs on the connection fail once the monotonic clock has passed ``deadline``."""

@@ -24,7 +24,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from openkls.domain.errors import StoreTimeout, StoreUnavailable
 from openkls.store.sqlite import Sqlite
@@ -170,7 +170,7 @@ class Writer:
             for job in batch:
                 del self._waiting[job]
             try:
-                outcomes = await loop.run_in_executor(self._thread, self._transact, [job.write for job in batch])
+                outcomes = await loop.run_in_executor(self._thread, self._transact, batch)
             except _Locked as error:
                 self._trouble.warn(str(error))
                 again = {job: None for job in batch if not job.withdrawn}
@@ -204,10 +204,10 @@ class Writer:
 
     # From here on: in the writer's thread.
 
-    def _transact(self, writes: list[Write[Any]]) -> list[_Outcome]:
+    def _transact(self, batch: list[_Job]) -> list[_Outcome]:
         connection = self._begin()
         try:
-            outcomes = [self._attempt(connection, write) for write in writes]
+            outcomes = [self._attempt(connection, job) for job in batch]
             connection.exec_driver_sql("COMMIT")
         except BaseException as error:
             self._roll_back(connection, error)
@@ -232,10 +232,12 @@ class Writer:
             else:
                 return connection
 
-    def _attempt(self, connection: Connection, write: Write[Any]) -> _Outcome:
+    def _attempt(self, connection: Connection, job: _Job) -> _Outcome:
+        if job.withdrawn:  # while this batch waited for a lock
+            return None, None
         connection.exec_driver_sql("SAVEPOINT one")
         try:
-            result = write(connection)
+            result = job.write(connection)
         except Exception as error:
             if not self._database.in_transaction(connection):
                 raise
@@ -256,14 +258,14 @@ class Writer:
                 connection.exec_driver_sql("ROLLBACK")
             if isinstance(error, DBAPIError) and self._database.full(error):
                 return
-        except DBAPIError:
+        except SQLAlchemyError:
             _log.debug("rolling back failed; a new connection follows", exc_info=True)
         self._disconnect()
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            with contextlib.suppress(DBAPIError):
+            with contextlib.suppress(SQLAlchemyError):
                 connection.close()
 
 

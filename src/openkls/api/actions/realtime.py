@@ -73,7 +73,7 @@ async def list_realtime_pub_streams(services: Services, place: Place, parameters
 
 
 def domain_ids_of(space: config.Space, text: str | None) -> frozenset[str] | None:
-    """The play domains that DomainIds names, None for all. Raises BusinessError 4000 for one that is not the space's."""
+    """The play domains that DomainIds names, None for all. Raises BusinessError 4000 for one of another space."""
     if text is None:
         return None
     asked = frozenset(text.split(","))

@@ -1,0 +1,137 @@
+"""`openkls serve`: the service, from its first start to its clean end.
+
+Rule: whatever is wrong with the set-up is one line; the first signal ends the service cleanly, the second at once.
+"""
+
+import asyncio
+import logging
+import os
+import resource
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from openkls.app import START_FAULTS, Service
+from openkls.cli import logs
+from openkls.cli.check import ConfigOption
+from openkls.cli.firstrun import make_first_config
+from openkls.cli.place import data_dir, find_config, load_config
+from openkls.cli.screen import fail, note, out, plain, say
+from openkls.cli.welcome import Endpoints, open_doors_warning, welcome
+from openkls.config import Config
+from openkls.store.errors import SetupError
+
+log = logging.getLogger("openkls.cli.serve")
+
+# Design: SIGTERM and Ctrl-C end it within 10 s. The service's own bound comes first; this one is for its bugs.
+STOP_SECONDS = 10.0
+# A viewer or a publisher is a file; what systemd and containers commonly give, and enough for a first site.
+OPEN_FILES_WANTED = 65_536
+LOOP_VARIABLE = "OPENKLS_LOOP"
+SIGNAL_EXIT_BASE = 128  # the shell's convention for a process that a signal ended
+
+
+def serve(
+    config: ConfigOption = None,
+    log_level: Annotated[
+        logs.Level, typer.Option("--log-level", help="How much is logged to stderr.", case_sensitive=False)
+    ] = logs.Level.INFO,
+) -> None:
+    """Run the service until Ctrl-C or SIGTERM.
+
+    Without a configuration the first start makes a data folder, ./openkls-data, with an account, a key pair, the space
+    "demo" and the app "live"; later starts use it and keep what it holds. OPENKLS_<SECTION>__<KEY> in the environment
+    replaces a key of the configuration.
+    """
+    logs.set_up(log_level)
+    path = find_config(config) or _first_start()
+    tree = load_config(path)
+    _raise_open_files()
+    warning = open_doors_warning(tree)
+    if warning:
+        log.warning("%s", warning)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            clean = runner.run(_run(tree, path))
+    except START_FAULTS as error:
+        fail(str(error))
+    if not clean:
+        fail(f"it did not end within {STOP_SECONDS:g} s and was given up")
+    say("OpenKLS has ended.")
+
+
+def _first_start() -> Path:
+    folder = data_dir()
+    try:
+        path = make_first_config(folder)
+    except (OSError, SetupError) as error:
+        text = error.strerror if isinstance(error, OSError) else str(error)
+        fail(f"{folder} cannot be made: {text}; start where this user may write, or give --config")
+    note(f"First start: made {path} with a key pair of your own.", style="bold")
+    return path
+
+
+async def _run(tree: Config, path: Path) -> bool:
+    """Serve until a signal; whether the service ended within its time."""
+    stop = asyncio.Event()
+    _listen_for_signals(asyncio.get_running_loop(), stop)
+    service = await Service.start(tree)
+    endpoints = Endpoints(service.api_address, service.rtmp_address, service.play_address)
+    for line in welcome(tree, path, endpoints, out.is_terminal):
+        say(plain(line))
+    out.file.flush()
+    await stop.wait()
+    note("Ending: closing streams and writing history. Ctrl-C again ends at once.")
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await service.stop()
+    except TimeoutError:
+        return False
+    return True
+
+
+def _listen_for_signals(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    def on_signal(number: signal.Signals) -> None:
+        if stop.is_set():
+            # What matters is on disk: history and bans survive a kill -9, so they survive this.
+            os._exit(SIGNAL_EXIT_BASE + number)
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal, number)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's where it is installed; OPENKLS_LOOP=asyncio or =uvloop decides otherwise."""
+    wanted = os.environ.get(LOOP_VARIABLE, "")
+    if wanted not in ("", "asyncio", "uvloop"):
+        fail(f"{LOOP_VARIABLE} is {wanted!r}; asyncio or uvloop expected")
+    if wanted == "asyncio":
+        return None
+    try:
+        import uvloop
+    except ImportError:
+        if wanted:
+            fail(f"{LOOP_VARIABLE} asks for uvloop, which is not installed")
+        return None
+    return uvloop.new_event_loop
+
+
+def _raise_open_files() -> None:
+    """Raise the soft limit of open files to the hard one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+        except (OSError, ValueError) as error:
+            log.warning("the limit of open files stays at %d: %s", soft, error)
+    if soft != resource.RLIM_INFINITY and soft < OPEN_FILES_WANTED:
+        log.warning(
+            "at most %d files may be open, about as many viewers; %d are advisable (ulimit -n, LimitNOFILE)",
+            soft,
+            OPEN_FILES_WANTED,
+        )
