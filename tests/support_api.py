@@ -43,7 +43,10 @@ ACCOUNTS = (
                 "demo",
                 apps=("live", "vod"),
                 publish_domains=("push.demo.local", "localhost", "127.0.0.1"),
-                play_domain=(config.PlayDomain("1001", "play.demo.local"), config.PlayDomain("1002", "play2.demo.local")),
+                play_domain=(
+                    config.PlayDomain("1001", "play.demo.local"),
+                    config.PlayDomain("1002", "play2.demo.local"),
+                ),
                 app=(config.App("live", rendition_suffixes=("_500", "_1500")),),
             ),
             config.Space("other", publish_domains=("push.other.local",)),
@@ -145,13 +148,20 @@ class Site:
     def facts(self, stream: str, pub_time: int | None = None, **names: str) -> SessionFacts:
         began = int(self.now) if pub_time is None else pub_time
         key = StreamKey(
-            names.get("unique_name", "demo"), names.get("pubdomain", "push.demo.local"), names.get("app", "live"), stream
+            names.get("unique_name", "demo"),
+            names.get("pubdomain", "push.demo.local"),
+            names.get("app", "live"),
+            stream,
         )
         return SessionFacts(new_session_id(began), key, "192.0.2.7", 50000, "198.51.100.1", "boot", began)
 
-    def publish(self, stream: str, pub_time: int | None = None, encoder: Encoder | None = None, **names: str) -> Session:
+    def publish(
+        self, stream: str, pub_time: int | None = None, encoder: Encoder | None = None, **names: str
+    ) -> Session:
         """A live session that holds its name."""
-        session = Session(self.facts(stream, pub_time, **names), encoder or Encoder(), Quality(self.ticks), started=True)
+        session = Session(
+            self.facts(stream, pub_time, **names), encoder or Encoder(), Quality(self.ticks), started=True
+        )
         assert self.registry.claim(session, self.now).refusal is None
         return session
 
@@ -209,7 +219,9 @@ class Site:
         added = sigv4.sign(request, access_key, secret_key, region, service, date)
         return sigv4.SignedRequest(method, path, query, [*request.headers, *added.items()], body)
 
-    async def call(self, action: str, method: str | None = None, access_key: str = "AKTEST", **parameters: Any) -> Reply:
+    async def call(
+        self, action: str, method: str | None = None, access_key: str = "AKTEST", **parameters: Any
+    ) -> Reply:
         """Call an action by its own method (or the one given) and hold the answer against the model."""
         operation = model.load().operations[action]
         names = [("Action", action), ("Version", VERSION)]

@@ -22,8 +22,27 @@ from openkls.control.reconcile import Reconcile
 from openkls.domain.blacklist import Blacklist
 from openkls.domain.errors import StoreTimeout, StoreUnavailable
 from openkls.domain.registry import Registry
+from support_ports import MemoryBlacklist, MemoryHistory, MemoryKeys
 
 T = TypeVar("T")
+EPOCH = 1_700_000_000
+ACCOUNTS = (
+    config.Account(
+        id="2000001",
+        key=(config.Key(access_key="AKFILE", secret_key="of the file"),),
+        space=(
+            config.Space(
+                unique_name="demo",
+                apps=("live",),
+                publish_domains=("push.demo.local", "localhost", "127.0.0.1"),
+                publish_domain=(
+                    config.PublishDomain(name="md5.demo.local", auth="md5", keys=("old", "123456")),
+                    config.PublishDomain(name="hmac.demo.local", auth="hmac", keys=("AK1:TESTSECRET",)),
+                ),
+            ),
+        ),
+    ),
+)
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -182,7 +201,7 @@ class House:
         self.forbids: Forbids = parts.get("forbids", Forbids)(bans, self.blacklist, self.registry, self.endings, wall)
         self.key_ring = KeyRing(accounts)
         self.reconcile = Reconcile(
-            history, bans, keys, self.forbids, self.blacklist, self.registry, self.key_ring, boot_id, node_id, wall
+            history, bans, keys, self.forbids, self.blacklist, self.registry, self.key_ring, boot_id, node_id, 90, wall
         )
 
 
@@ -191,3 +210,38 @@ def ask(
 ) -> PublishAsk:
     """What an encoder asks for at a publish domain."""
     return PublishAsk(app, "", f"rtmp://{door}:1935/{app}", stream, query, "192.0.2.7", port)
+
+
+class Still:
+    """A house on a virtual loop, its twins, and the line between them."""
+
+    def __init__(self) -> None:
+        self.loop = VirtualLoop()
+        self.line = Line()
+        self.line.healthy = True
+        self.history, self.bans, self.keys = MemoryHistory(), MemoryBlacklist(), MemoryKeys()
+        self.house = self.build()
+        self.feeding = self.loop.create_task(self.house.journal.run())
+
+    def build(self, boot_id: str = "boot-1", **more: Any) -> House:
+        """Another process on the same store."""
+        return House(
+            Behind(self.history, self.line),
+            Behind(self.bans, self.line),
+            Behind(self.keys, self.line),
+            accounts=ACCOUNTS,
+            wall=lambda: EPOCH + self.loop.now,
+            monotonic=self.loop.time,
+            boot_id=boot_id,
+            **more,
+        )
+
+
+class Clock:
+    """Unix seconds that pass when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = float(EPOCH)
+
+    def __call__(self) -> float:
+        return self.now

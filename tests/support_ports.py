@@ -56,6 +56,12 @@ class MemoryHistory(_Twin):
             self.boots[boot_id] = (self.boots[boot_id][0], now)
         self._end()
 
+    async def purge(self, before: int) -> int:
+        over = [session_id for session_id, row in self.rows.items() if row.fin_time < before]
+        for session_id in over:
+            del self.rows[session_id]
+        return len(over)
+
     async def end_boot(self, boot_id: str) -> None:
         await self._begin("end_boot")
         assert not any(facts.boot_id == boot_id for facts in self.live.values()), "a boot ends after its sessions"

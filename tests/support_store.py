@@ -10,7 +10,7 @@ from openkls.domain.session import BreakCode, HistoryRow, Reason, SessionFacts
 
 SECRET = bytes(range(32))
 URL = "sqlite:///openkls.db"
-# A Sunday in 2026; any moment does.
+# A moment in 2026; any does.
 NOON = 1_790_000_000
 KEY = StreamKey("demo", "push.demo.local", "live", "s1")
 

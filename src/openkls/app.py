@@ -119,7 +119,16 @@ async def _open_rules(settings: Config, stack: AsyncExitStack) -> _Rules:
     endings = Endings(registry, journal)
     forbids = Forbids(opened.blacklist, blacklist, registry, endings)
     reconcile = Reconcile(
-        opened.history, opened.blacklist, opened.keys, forbids, blacklist, registry, key_ring, boot_id, node_id
+        opened.history,
+        opened.blacklist,
+        opened.keys,
+        forbids,
+        blacklist,
+        registry,
+        key_ring,
+        boot_id,
+        node_id,
+        settings.store.retention_days,
     )
     try:
         ended = await reconcile.start()

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -29,16 +29,18 @@ from hypothesis.stateful import (
 )
 
 from openkls import config
-from openkls.control.admit import OPEN_DEADLINE_SECONDS, Refused
-from openkls.control.forbid import TILL_CUT_ONLY, TILL_DEFAULT, TILL_PERMANENT
+from openkls.control.admit import OPEN_DEADLINE_SECONDS, Admission, Refused
+from openkls.control.finish import Endings
+from openkls.control.forbid import TILL_CUT_ONLY, TILL_DEFAULT, TILL_PERMANENT, Forbids
 from openkls.domain import refusals
+from openkls.domain.blacklist import Ban, Blacklist
 from openkls.domain.errors import BusinessError, StoreUnavailable
 from openkls.domain.keys import StreamKey
+from openkls.domain.registry import SILENT_SECONDS, Registry
 from openkls.domain.session import BreakCode, HistoryRow, Reason, Session
-from support_control import Behind, House, Line, VirtualLoop, ask
+from support_control import EPOCH, Behind, House, Line, VirtualLoop, ask
 from support_ports import MemoryBlacklist, MemoryHistory, MemoryKeys
 
-EPOCH = 1_700_000_000
 ACCOUNTS = (
     config.Account(
         id="2000001",
@@ -49,13 +51,17 @@ ACCOUNTS = (
     ),
 )
 DOORS = ("push.demo.local", "push.demo.local", "push2.demo.local", "localhost", "push.other.local", "nobody.local")
-STREAMS = ("s1", "s1", "s2", "bad name")
+STREAMS = ("s1", "s1", "s1", "s2", "bad name")
 KEYS = [
     StreamKey("demo", "push.demo.local", "live", "s1"),
     StreamKey("demo", "push2.demo.local", "live", "s1"),
     StreamKey("demo", "push.demo.local", "live", "s2"),
     StreamKey("other", "push.other.local", "live", "s1"),
 ]
+# Most of what is done is done to one stream: that is where it meets itself.
+key_asked = st.sampled_from([KEYS[0], KEYS[0], *KEYS])
+# A process that dies young has nothing to lose.
+CRASH_AFTER_STEPS = 12
 # Few rows per minute, so that the quota is met.
 ROWS_PER_MINUTE = 4
 
@@ -173,6 +179,8 @@ class Interleavings(RuleBasedStateMachine):
     @initialize()
     def boot(self) -> None:
         self.boots += 1
+        self.steps = 0
+        self.versions: dict[StreamKey, int] = {}
         self.process = Process(f"boot-{self.boots}", self.loop, self.history, self.bans, self.keys, type(self).parts)
         self.process.line.healthy = True
         self.loop.run(self.process.reconcile.start())
@@ -186,6 +194,22 @@ class Interleavings(RuleBasedStateMachine):
         encoder = Encoder(self.ports, self.loop)
         encoder.task = self.process.ask(self.process.admission.admit(ask(stream, door, port=self.ports), encoder))
         self.process.encoders.append(encoder)
+
+    @rule(door=st.sampled_from(DOORS[:4]))
+    def begin(self, door: str) -> None:
+        """A publish that the store is quick to note down."""
+        self.publish(door, "s1")
+        self.answer_all()
+
+    @precondition(lambda self: any(encoder.live for encoder in self.process.encoders))
+    @rule(door=st.sampled_from(DOORS[:4]))
+    def come_back(self, door: str) -> None:
+        """An encoder whose network went away comes back on a new connection."""
+        gone = next(encoder for encoder in self.process.encoders if encoder.live)
+        gone.talk(False)
+        self.loop.advance(SILENT_SECONDS)
+        assert gone.session is not None
+        self.publish(door, gone.session.key.stream)
 
     @precondition(lambda self: self.process.encoders)
     @rule(pick=st.integers(0, 99))
@@ -221,15 +245,15 @@ class Interleavings(RuleBasedStateMachine):
 
     # -- what owners do
 
-    @rule(key=st.sampled_from(KEYS), seconds=st.sampled_from([1, 2, 5, 60, 10**9]))
+    @rule(key=key_asked, seconds=st.sampled_from([1, 2, 5, 60, 10**9]))
     def forbid_for_a_while(self, key: StreamKey, seconds: int) -> None:
         self._forbid(key, int(self.process.wall()) + seconds)
 
-    @rule(key=st.sampled_from(KEYS), till=st.sampled_from([TILL_CUT_ONLY, TILL_DEFAULT, TILL_PERMANENT]))
+    @rule(key=key_asked, till=st.sampled_from([TILL_CUT_ONLY, TILL_DEFAULT, TILL_PERMANENT]))
     def forbid(self, key: StreamKey, till: int) -> None:
         self._forbid(key, till)
 
-    @rule(key=st.sampled_from(KEYS))
+    @rule(key=key_asked)
     def resume(self, key: StreamKey) -> None:
         self.process.ask(self.process.forbids.resume(key))
 
@@ -277,6 +301,7 @@ class Interleavings(RuleBasedStateMachine):
     def pass_time(self, seconds: float) -> None:
         self.loop.advance(seconds)
 
+    @precondition(lambda self: self.steps > CRASH_AFTER_STEPS)
     @rule(commits=st.integers(0, 99))
     def crash_and_restart(self, commits: int) -> None:
         """kill -9, with some of what was on its way to the store arriving."""
@@ -300,6 +325,7 @@ class Interleavings(RuleBasedStateMachine):
 
     @invariant()
     def check_all(self) -> None:
+        self.steps += 1
         self.check_that_what_is_live_is_true()
         self.check_rows()
         self.check_forbiddings()
@@ -374,8 +400,14 @@ class Interleavings(RuleBasedStateMachine):
     def check_that_memory_follows_the_store(self) -> None:
         for key in KEYS:
             known = self.process.blacklist.find(key, self.process.wall())
+            durable = self.bans.bans.get(key)
             if known is not None:
-                assert known.version <= self.bans.bans[key].version, "a ban that is not durable"
+                assert durable is not None, "a ban that is not durable"
+                assert known.version <= durable.version
+            row = self.process.blacklist._bans.get(key.unique_name, {}).get(key)
+            if row is not None:
+                assert row.version >= self.versions.get(key, 0), "an older row came back"
+                self.versions[key] = row.version
 
     def teardown(self) -> None:
         try:
@@ -466,3 +498,125 @@ def test_security_17_storm_of_publishes_bans_and_crashes_holds_the_invariants(
 ) -> None:
     monkeypatch.setattr(refusals, "ROWS_PER_MINUTE", ROWS_PER_MINUTE)
     run(Interleavings, max_examples=150)
+
+
+# -- tests of the test -----------------------------------------------------------------------------------------------
+
+
+class CheckThenAct(Admission):
+    """Asks, waits for the store, then takes: the order that let forbidden publishers live (design, flow (a) 2)."""
+
+    async def _open(self, session: Session) -> Session | Refused:
+        self._registry.release(session)
+        await self._journal.open(session.facts, OPEN_DEADLINE_SECONDS)
+        self._registry._holders[session.key.name] = session
+        self._registry._by_app.setdefault((session.key.unique_name, session.key.app), {})[session.key.name] = session
+        session.started = True
+        return session
+
+
+class NeverLooksBack(Admission):
+    """Does not ask after the await whether it still holds the name."""
+
+    async def _open(self, session: Session) -> Session | Refused:
+        await self._journal.open(session.facts, OPEN_DEADLINE_SECONDS)
+        session.started = True
+        return session
+
+
+class LeavesItsClaim(Admission):
+    """Does not give the name back when it is cancelled."""
+
+    async def _open(self, session: Session) -> Session | Refused:
+        await self._journal.open(session.facts, OPEN_DEADLINE_SECONDS)
+        if not self._registry.holds(session):
+            return Refused(session.evicted_with or BreakCode.FORBIDDEN, "")
+        session.started = True
+        return session
+
+
+class EndsTwice(Endings):
+    """Writes a row at every ending."""
+
+    def finish(self, session: Session, code: BreakCode, reason: Reason, now: float) -> bool:
+        session.ended = False
+        return super().finish(session, code, reason, now)
+
+
+class ForgetsEvicted(Endings):
+    """Writes a row only for who still holds its name."""
+
+    def finish(self, session: Session, code: BreakCode, reason: Reason, now: float) -> bool:
+        return self._registry.holds(session) and super().finish(session, code, reason, now)
+
+
+class FreesByName(Registry):
+    """Frees the name whoever holds it."""
+
+    def release(self, session: Session) -> bool:
+        holder = self.holder(session.key.name)
+        return holder is not None and super().release(holder)
+
+
+class TakesAnyOrder(Blacklist):
+    """Lets the row that comes last win."""
+
+    def apply(self, ban: Ban) -> bool:
+        self._bans.setdefault(ban.key.unique_name, {})[ban.key] = ban
+        return True
+
+
+class BansBeforeItIsDurable(Forbids):
+    """Forbids in memory first."""
+
+    async def forbid(self, key: StreamKey, till: int = TILL_DEFAULT) -> None:
+        now = int(self._clock())
+        if till not in (TILL_CUT_ONLY, TILL_PERMANENT):
+            self.apply(Ban(key, now, till or now + 1000, False, False, 1_000_000))
+        await super().forbid(key, till)
+
+
+class CutsNobody(Forbids):
+    """Writes the ban down and leaves the stream on."""
+
+    def cut(self, key: StreamKey) -> Session | None:
+        return self._registry.holder(key.name)
+
+
+class CutsLater(Forbids):
+    """Waits between the ban and the cut."""
+
+    async def forbid(self, key: StreamKey, till: int = TILL_DEFAULT) -> None:
+        ban = await self._store.forbid(key, int(self._clock()), int(self._clock()) + 1000, False)
+        if ban is not None:
+            self._blacklist.apply(ban)
+            await asyncio.sleep(0.1)
+            self.cut(key)
+
+
+@pytest.mark.parametrize(
+    ("part", "seeded"),
+    [
+        ("admission", CheckThenAct),
+        ("admission", NeverLooksBack),
+        ("admission", LeavesItsClaim),
+        ("endings", EndsTwice),
+        ("endings", ForgetsEvicted),
+        ("registry", FreesByName),
+        ("blacklist", TakesAnyOrder),
+        ("forbids", BansBeforeItIsDurable),
+        ("forbids", CutsNobody),
+        ("forbids", CutsLater),
+    ],
+)
+def test_the_machine_finds_a_seeded_fault(part: str, seeded: type) -> None:
+    machine = type("Seeded", (Interleavings,), {"parts": {part: seeded}})
+    with pytest.raises(AssertionError):
+        run(
+            machine,
+            max_examples=400,
+            derandomize=True,
+            database=None,
+            phases=[Phase.generate],
+            report_multiple_bugs=False,
+        )

@@ -36,7 +36,7 @@ def repeat_tags(path: Path, repeat: bool, on_bytes: Taken = lambda count: None) 
     Raises ProtocolError for a file without any tag of audio or video.
     """
     base_ms = 0
-    last_ms = 0
+    latest_ms = 0  # audio and video are interleaved, so the last tag need not have the latest time
     first_round = True
     while True:
         first_ms: int | None = None
@@ -47,13 +47,14 @@ def repeat_tags(path: Path, repeat: bool, on_bytes: Taken = lambda count: None) 
                 continue
             if first_ms is None:
                 first_ms = tag.timestamp
-            last_ms = base_ms + max(0, tag.timestamp - first_ms)
-            yield tag._replace(timestamp=last_ms & 0xFFFFFFFF)
+            timestamp_ms = base_ms + max(0, tag.timestamp - first_ms)
+            latest_ms = max(latest_ms, timestamp_ms)
+            yield tag._replace(timestamp=timestamp_ms & 0xFFFFFFFF)
         if first_ms is None:
             raise ProtocolError("there is no audio and no video in the file")
         if not repeat:
             return
-        base_ms, first_round = last_ms + LOOP_STEP_MS, False
+        base_ms, first_round = latest_ms + LOOP_STEP_MS, False
 
 
 async def pace(

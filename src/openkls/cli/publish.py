@@ -61,7 +61,8 @@ class _Report:
             note(line)
 
     def end(self) -> None:
-        self._progress.stop()
+        if self._progress.live.is_started:
+            self._progress.stop()
 
 
 def publish(

@@ -35,7 +35,8 @@ def note(text: str, style: str | None = None) -> None:
 
 def show(table: Table) -> None:
     """A table on stdout; into a pipe it has all the room it wants, so that no cell is cut."""
-    out.print(table, width=None if out.is_terminal else PIPE_COLUMNS, soft_wrap=False)
+    room = out if out.is_terminal else Console(file=out.file, width=PIPE_COLUMNS)
+    room.print(table, soft_wrap=False)
 
 
 def fail(text: str, exit_code: int = FAILURE) -> NoReturn:

@@ -3,6 +3,7 @@
 Rule: the claim is one synchronous step; after the one await that follows it, the session must still hold its name.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -122,8 +123,13 @@ class Admission:
         return None
 
     async def _open(self, session: Session) -> Session | Refused:
-        if not await self._journal.open(session.facts, OPEN_DEADLINE_SECONDS):
-            self.knocks.late_opens += 1
+        try:
+            if not await self._journal.open(session.facts, OPEN_DEADLINE_SECONDS):
+                self.knocks.late_opens += 1
+        except asyncio.CancelledError:
+            # Nobody is left to hold the name: the peer has gone, or the service ends.
+            self._endings.finish(session, BreakCode.SUCCESS, Reason.CLOSED, self._clock())
+            raise
         if not self._registry.holds(session):
             # Whoever took the name ended the session, and with it wrote its row: an error row, as it never started.
             code = session.evicted_with or BreakCode.FORBIDDEN
@@ -134,7 +140,11 @@ class Admission:
         return session
 
     def _displace(self, session: Session, now: float) -> None:
-        session.publisher.kick(BreakCode.SUCCESS)
+        try:
+            session.publisher.kick(BreakCode.SUCCESS)
+        except Exception:
+            # Its name has been taken already: a connection that will not close must not stop its successor.
+            log.exception("session %s: could not be kicked", session.facts.session_id)
         self._endings.finish(session, BreakCode.SUCCESS, Reason.TAKEN_OVER, now)
 
     def _record(self, facts: SessionFacts, refused: Refused) -> None:

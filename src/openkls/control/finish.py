@@ -16,7 +16,7 @@ class Endings:
         """End a session at ``now`` (Unix seconds); False when it had ended before. Idempotent, never awaits.
 
         A session that was claimed but never told Publish.Start is a refused publish, not a session: its row is an
-        error row, and its open row goes.
+        error row, and its open row goes. Unless it ended with 200, as its own peer left: that is nobody's refusal.
         """
         if session.ended:
             return False
@@ -24,5 +24,6 @@ class Endings:
         self._registry.release(session)
         facts = session.facts
         fin_time = max(facts.pub_time, int(now)) if session.started else facts.pub_time
-        self._journal.close(HistoryRow(facts, fin_time, code, reason, accepted=session.started))
+        accepted = session.started or code is BreakCode.SUCCESS
+        self._journal.close(HistoryRow(facts, fin_time, code, reason, accepted))
         return True

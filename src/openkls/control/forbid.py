@@ -75,7 +75,11 @@ class Forbids:
     def apply(self, ban: Ban) -> None:
         """Take a durable row in and cut what it forbids; rows may come twice and in any order. Raises
         BusinessError 8501."""
-        if self._blacklist.apply(ban) and ban.active(self._clock()):
+        if not self._blacklist.apply(ban) or ban.resumed:
+            return
+        holder = self._registry.holder(ban.key.name)
+        # A short ban may be over before it is known here: whoever began before its end is cut all the same.
+        if holder is not None and holder.facts.pub_time < ban.till:
             self.cut(ban.key)
 
     def cut(self, key: StreamKey) -> Session | None:

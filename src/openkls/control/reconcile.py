@@ -26,6 +26,7 @@ HEARTBEAT_SECONDS = 5.0
 # Three heartbeats missed: the process is dead, or as good as dead to its broadcasters.
 LEASE_SECONDS = 15
 SYNC_SECONDS = 2.0
+PURGE_SECONDS = 3600.0
 # A row read from the store may be on its way to the blacklist as long as its caller's deadline; hours are plenty.
 PRUNE_SECONDS = 3600.0
 
@@ -44,6 +45,7 @@ class Reconcile:
         key_ring: KeyRing,
         boot_id: str,
         node_id: str,
+        retention_days: int,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._history = history
@@ -55,6 +57,7 @@ class Reconcile:
         self._key_ring = key_ring
         self._boot_id = boot_id
         self._node_id = node_id
+        self._retention_seconds = retention_days * 86400
         self._clock = clock
         self._ban_version = 0
         self._key_version = 0
@@ -90,6 +93,12 @@ class Reconcile:
         for facts in ended:
             log.warning("session %s of a dead process ended at its last heartbeat", facts.session_id)
 
+    async def purge(self) -> None:
+        """Delete history older than the retention. Raises StoreUnavailable."""
+        purged = await self._history.purge(int(self._clock()) - self._retention_seconds)
+        if purged:
+            log.info("%d rows of history were over their retention and are deleted", purged)
+
     def prune(self) -> None:
         """Forget bans that are over and were read at least one call ago."""
         self._blacklist.prune(self._clock(), self._prunable)
@@ -100,6 +109,7 @@ class Reconcile:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._every(HEARTBEAT_SECONDS, self.beat))
             group.create_task(self._every(SYNC_SECONDS, self.sync))
+            group.create_task(self._every(PURGE_SECONDS, self.purge))
             group.create_task(self._every(PRUNE_SECONDS, self._prune))
 
     async def _prune(self) -> None:

@@ -95,6 +95,11 @@ class HistoryPort(Protocol):
         """Record that a session is over, whether or not it had been opened here; the first row of a session stays."""
         ...
 
+    async def purge(self, before: int) -> int:
+        """Delete the finished rows that ended before ``before``; returns how many. Bounded batches, so that other
+        writes get their turn."""
+        ...
+
     async def page(self, query: HistoryQuery) -> HistoryPage:
         """Answer one page of history."""
         ...

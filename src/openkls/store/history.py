@@ -48,7 +48,7 @@ from openkls.store.tables import (
 from openkls.store.writer import Writer
 
 # One batch of purging holds the writer for about 10 ms; a ban that comes meanwhile waits that long.
-PURGE_BATCH = 500
+PURGE_BATCH = 250
 
 Params = dict[str, Any]
 

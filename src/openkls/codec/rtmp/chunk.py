@@ -33,7 +33,7 @@ CHUNK_SIZE_MIN = 128
 """The least chunk size taken, the specification's "should" (5.4.1) and SRS's floor since its issue 541."""
 
 CHUNK_COST_BYTES = 8
-"""What a chunk costs of the credit that a peer has for each byte it sends. A chunk takes a microsecond or so
+"""What a chunk costs of the credit that a peer gets for each byte of its chunks. A chunk takes a microsecond or so
 whatever it carries, and headers can be one byte long: without a price, messages of no or one byte would buy
 that for a byte or two. The shortest real ones, Opus silence under a one-byte header, are 8 bytes."""
 
@@ -122,19 +122,19 @@ class ChunkReader:
         buffer = self._buffer
         buffer += data
         messages: list[Message] = []
-        credit_bytes = self._credit_bytes + len(data)
+        credit_bytes = self._credit_bytes
         cursor, end = 0, len(buffer)
         with memoryview(buffer) as view:
             while cursor < end:
                 behind = self._eat_chunk(view, cursor, messages)
                 if behind == cursor:
                     break
+                credit_bytes = min(credit_bytes + behind - cursor - CHUNK_COST_BYTES, CREDIT_BYTES_MAX)
                 cursor = behind
-                credit_bytes -= CHUNK_COST_BYTES
                 if credit_bytes < 0:
                     raise ProtocolError("RTMP: too many chunks for their bytes", "CHUNK_COST_BYTES")
         del buffer[:cursor]
-        self._credit_bytes = min(credit_bytes, CREDIT_BYTES_MAX)
+        self._credit_bytes = credit_bytes
         return messages
 
     def _eat_chunk(self, view: memoryview, start: int, messages: list[Message]) -> int:
