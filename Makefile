@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Seconds for each target of make fuzz.
+FUZZ_SECONDS ?= 60
 
 .PHONY: serve demo test check lint bench fuzz clean
 
@@ -22,8 +24,15 @@ serve: $(VENV)/.serve
 demo: $(VENV)/.dev
 	$(BIN)/python -m tools.demo
 
+# codec, model and domain are covered whole, branches too, each by its own tests.
+PYTEST := $(BIN)/python -m pytest
+COVERED := codec model domain
+
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	@set -e; for layer in $(COVERED); do \
+	  $(PYTEST) tests/$$layer --cov=openkls.$$layer --cov-branch --cov-fail-under=100 --cov-report=term-missing:skip-covered; \
+	done
+	$(PYTEST) tests $(foreach layer,$(COVERED),--ignore=tests/$(layer))
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -34,12 +43,13 @@ lint: $(VENV)/.dev
 # Exactly what CI runs.
 check: lint
 	$(MAKE) test
+	$(BIN)/python -m fuzz --seconds 3
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench
 
 fuzz: $(VENV)/.dev
-	$(BIN)/python -m fuzz
+	$(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS)
 
 clean:
 	rm -rf $(VENV) build dist .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -28,7 +28,7 @@ from openkls.domain.session import BreakCode, HistoryRow, Reason, Session, Sessi
 from openkls.domain.viewers import Group, PullProtocol, Viewers
 from support_ports import MemoryBlacklist, MemoryHistory
 
-NOW = 1_795_362_000  # 2026-11-22 17:00:00 UTC, 01:00 of the 23rd in Shanghai
+NOW = 1_795_366_800  # 2026-11-22 17:00:00 UTC, 01:00 of the 23rd in Shanghai
 REGION = "cn-beijing-6"
 HOST = "kls.api.ksyun.com"
 VERSION = "2017-01-01"

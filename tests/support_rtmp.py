@@ -138,3 +138,45 @@ def playing() -> ServerSession:
     session.accept_play()
     session.data_to_send()
     return session
+
+
+# What encoders say from connect to publish, in their order.
+OBS = b"".join(
+    (
+        wire(m.SET_CHUNK_SIZE, m.build_number(4096), csid=2),
+        wire(m.COMMAND, amf0.encode(*CONNECT), chunk_size=4096),
+        command("releaseStream", 2, None, "s?k=1"),
+        command("FCPublish", 3, None, "s?k=1"),
+        command("createStream", 4, None),
+        command("publish", 5, None, "s?k=1", "live", stream_id=1),
+    )
+)
+FFMPEG = b"".join(
+    (
+        command(*CONNECT),
+        command("releaseStream", 2, None, "s?k=1"),
+        command("FCPublish", 3, None, "s?k=1"),
+        command("createStream", 4, None),
+        command("_checkbw", 5, None),
+        command("publish", 6, None, "s?k=1", "live", stream_id=1),
+    )
+)
+GSTREAMER = b"".join(
+    (
+        command(*CONNECT),
+        command("releaseStream", 0, None, "s?k=1"),
+        command("FCPublish", 0, None, "s?k=1"),
+        command("createStream", 2, None),
+        command("publish", 0, None, "s?k=1", "live", stream_id=1),
+    )
+)
+MEDIA = wire(m.VIDEO, b"\x17", 1, csid=6, timestamp=7)
+
+CONTROLS = (
+    m.SET_CHUNK_SIZE,
+    m.ABORT,
+    m.ACKNOWLEDGEMENT,
+    m.USER_CONTROL,
+    m.WINDOW_ACK_SIZE,
+    m.SET_PEER_BANDWIDTH,
+)

@@ -35,6 +35,13 @@ class Address(NamedTuple):
     port: int
 
 
+class _Reticent(msgspec.Struct, frozen=True):
+    """A section that holds secrets: its repr() leaves them out, and is all that rich shows of it in a traceback."""
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("without_secrets", repr(self))]
+
+
 class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``[server]``."""
 
@@ -69,15 +76,18 @@ class Play(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     by_address: bool = True
 
 
-class StoreSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class StoreSection(_Reticent, frozen=True, forbid_unknown_fields=True):
     """``[store]``."""
 
     url: str = "sqlite:///openkls.db"
     secret_file: str = ""
     retention_days: int = 90
 
+    def __repr__(self) -> str:
+        return f"StoreSection(retention_days={self.retention_days})"
 
-class Cluster(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+
+class Cluster(_Reticent, frozen=True, forbid_unknown_fields=True):
     """``[cluster]``."""
 
     url: str = ""
@@ -96,7 +106,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connections_per_address: int = 1000
 
 
-class Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Key(_Reticent, frozen=True, forbid_unknown_fields=True):
     """``[[account.key]]``."""
 
     access_key: str
@@ -107,7 +117,7 @@ class Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"Key({self.access_key!r})"
 
 
-class PublishDomain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PublishDomain(_Reticent, frozen=True, forbid_unknown_fields=True):
     """``[[account.space.publish_domain]]``, and each name of the short form ``publish_domains``."""
 
     name: str
@@ -121,7 +131,7 @@ class PublishDomain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"PublishDomain({self.name!r}, auth={self.auth!r})"
 
 
-class PlayDomain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PlayDomain(_Reticent, frozen=True, forbid_unknown_fields=True):
     """``[[account.space.play_domain]]``."""
 
     id: str
@@ -302,7 +312,8 @@ def _check_space(space: Space) -> None:
             raise ConfigError(f"{where}: {domain.name!r} is no host name")
         if domain.auth in ("md5", "hmac") and not domain.keys:
             raise ConfigError(f"{where}: {domain.name}: auth {domain.auth} needs keys")
-        if PLACEHOLDER_SECRETS & set(domain.keys):
+        secrets = {key.partition(":")[2] if domain.auth == "hmac" and ":" in key else key for key in domain.keys}
+        if PLACEHOLDER_SECRETS & secrets:
             raise ConfigError(f"{where}: {domain.name}: keys holds a placeholder; put real secrets there")
         if domain.auth == "hmac" and not all(re.fullmatch(r"[^:]+:.+", key) for key in domain.keys):
             raise ConfigError(f'{where}: {domain.name}: keys of auth hmac are "accesskey:secret"')
@@ -364,7 +375,9 @@ def _lay_over(tree: dict[str, Any], environment: Mapping[str, str]) -> None:
                 value = tomllib.loads(f"value = {text}")["value"]
             except tomllib.TOMLDecodeError as error:
                 raise ConfigError(f"environment variable {variable}: {text!r} is no TOML value") from error
-        tree.setdefault(section, {})[key] = value
+        table = tree.setdefault(section, {})
+        if isinstance(table, dict):  # else the file is at fault, and is told so when the tree is read
+            table[key] = value
 
 
 def _plain(text: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+
 from openkls import model
 from openkls.api import pipeline
 from openkls.domain.blacklist import SPACE_BANS_LIMIT, Ban

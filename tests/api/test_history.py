@@ -5,6 +5,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+
 from openkls.api.actions import history
 from openkls.domain.errors import BusinessError
 from openkls.domain.ports import Span
@@ -129,6 +130,12 @@ def test_clip_leaves_out_what_is_live_before_a_window_that_has_not_begun() -> No
 # -- history ------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def site(stored_site: Site) -> Site:
+    """Everything here holds over every store."""
+    return stored_site
+
+
 async def details(site: Site, action: str, **changes: Any) -> list[tuple[str, int, int, str]]:
     reply = await site.call(action, **(APP | changes))
     return [
@@ -240,6 +247,7 @@ async def durations(site: Site, **changes: Any) -> list[tuple[str, int, int]]:
 
 
 async def test_durations_are_ascending_clipped_and_with_live_ones_up_to_now(site: Site) -> None:
+    await site.history.begin_boot("boot", "node", NOW - 60)
     await site.history.open(site.facts("live", NOW - 60))
     await site.record("b", TODAY - 100, TODAY + 100, BreakCode.FORBIDDEN)
     await site.record("a", TODAY - 2 * DAY, TODAY - DAY + 10)

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from itertools import pairwise
 
 import pytest
+
 from openkls.api import pipeline
 from openkls.codec.amzdate import build_amz_date
 from openkls.codec.sigv4 import MAX_QUERY_PARAMETERS, SignedRequest, encode_query

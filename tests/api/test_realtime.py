@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from openkls.api.actions import realtime
 from openkls.domain.session import Session
 from openkls.domain.viewers import PullProtocol
@@ -128,7 +129,7 @@ async def test_sums_are_of_pulls_and_of_streams(site: Site) -> None:
         site.publish(name, pub_time=NOW - number)
         group = site.watch(name, viewers=number + 1)
         group.sent.add(site.ticks, 1_250_000 * (number + 1))
-    site.ticks += 10
+    site.ticks += 5
     data = (await site.call(STREAMS, **SPACE)).data
     rows = {row["Stream"]: row for row in data["Streams"]}
     assert list(rows) == ["a", "b"]

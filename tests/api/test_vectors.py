@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from openkls import model
 from openkls.codec.amzdate import parse_amz_date
 from openkls.codec.sigv4 import SignedRequest

@@ -91,7 +91,10 @@ def encoded(pix_fmt: str, width: int, height: int, rate: int, options: dict[str,
     with av.open(out, "w", format="flv") as target:
         stream = target.add_stream("libx264", rate=rate, options={"preset": "ultrafast", **options})
         stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
-        target.mux(stream.encode(av.VideoFrame(width, height, pix_fmt)))
+        frame = av.VideoFrame(width, height, pix_fmt)
+        for plane in frame.planes:  # uninitialised memory holds samples out of range, at which libx264 aborts
+            plane.update(bytes(plane.buffer_size))
+        target.mux(stream.encode(frame))
         target.mux(stream.encode())
     return out.getvalue()
 

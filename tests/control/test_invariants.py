@@ -33,7 +33,7 @@ from openkls.control.admit import OPEN_DEADLINE_SECONDS, Admission, Refused
 from openkls.control.finish import Endings
 from openkls.control.forbid import TILL_CUT_ONLY, TILL_DEFAULT, TILL_PERMANENT, Forbids
 from openkls.domain import refusals
-from openkls.domain.blacklist import Ban, Blacklist
+from openkls.domain.blacklist import FORBID_DEFAULT_SECONDS, Ban, Blacklist
 from openkls.domain.errors import BusinessError, StoreUnavailable
 from openkls.domain.keys import StreamKey
 from openkls.domain.registry import SILENT_SECONDS, Registry
@@ -111,6 +111,8 @@ class Forbidding:
 
     key: StreamKey
     task: asyncio.Task[None]
+    end: int | None
+    """When its ban is over; None for a mere cut."""
     targets: list[Encoder]
     judged: bool = False
 
@@ -257,6 +259,14 @@ class Interleavings(RuleBasedStateMachine):
     def resume(self, key: StreamKey) -> None:
         self.process.ask(self.process.forbids.resume(key))
 
+    @rule(key=key_asked, steps=st.integers(0, 2))
+    def forbid_and_resume_cross(self, key: StreamKey, steps: int) -> None:
+        """A ban is written and its answer still on its way while somebody resumes, and perhaps has been told so."""
+        self._forbid(key, TILL_DEFAULT)
+        self._answer_the_newest(1)
+        self.process.ask(self.process.forbids.resume(key))
+        self._answer_the_newest(steps)
+
     @precondition(lambda self: any(not task.done() for task in self.process.requests))
     @rule(pick=st.integers(0, 99))
     def cancel_a_request(self, pick: int) -> None:
@@ -394,7 +404,7 @@ class Interleavings(RuleBasedStateMachine):
             if newest is not None and newest.resumed:
                 continue
             assert not any(encoder.live for encoder in forbidding.targets), "ForbidStream said yes and cut nobody"
-            if newest is not None and newest.active(now):
+            if newest is not None and newest.active(now) and newest.till == forbidding.end:
                 assert process.blacklist.forbids(forbidding.key, now)
 
     def check_that_memory_follows_the_store(self) -> None:
@@ -463,7 +473,15 @@ class Interleavings(RuleBasedStateMachine):
             for encoder in process.encoders
             if encoder.live and encoder.session is not None and encoder.session.key == key
         ]
-        process.forbiddings.append(Forbidding(key, process.ask(process.forbids.forbid(key, till)), targets))
+        longest = int(process.wall()) + FORBID_DEFAULT_SECONDS
+        end = None if till == TILL_CUT_ONLY else min(till, longest) if till > TILL_CUT_ONLY else longest
+        process.forbiddings.append(Forbidding(key, process.ask(process.forbids.forbid(key, till)), end, targets))
+
+    def _answer_the_newest(self, times: int) -> None:
+        for _ in range(times):
+            if self.process.line.waiting:
+                self.process.line.deliver(-1)
+                self.loop.settle()
 
     def _finish(self, session: Session, reason: Reason) -> None:
         process = self.process

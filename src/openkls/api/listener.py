@@ -38,7 +38,7 @@ ANSWER_SECONDS: Final = 60.0
 ANSWER_WAITING_BYTES: Final = 32 * 1024
 # The rest of a refused body is read so long, so that its sender sees the answer and not a reset.
 LINGER_SECONDS: Final = 2.0
-# Name and value of one header together; Authorization with its list of signed headers is the longest in use.
+# The value of one header; Authorization with its list of signed headers is the longest in use.
 HEADER_LIMIT_BYTES: Final = 8 * 1024
 HEADERS_LIMIT: Final = 100
 # At a close: what is being answered may finish, twice this long at most (see Listener.close).

@@ -113,6 +113,7 @@ def _settle(entry: _Entry, outcome: BaseException | None) -> bool:
         return False
     if outcome is not None:
         log.error("a row of history could not be written and is lost", exc_info=outcome)
+        entry.done.cancel()
     if not entry.done.done():
         entry.done.set_result(None)
     return True

@@ -110,10 +110,13 @@ class Reconcile:
             group.create_task(self._every(HEARTBEAT_SECONDS, self.beat))
             group.create_task(self._every(SYNC_SECONDS, self.sync))
             group.create_task(self._every(PURGE_SECONDS, self.purge))
-            group.create_task(self._every(PRUNE_SECONDS, self._prune))
+            group.create_task(self._prune_now_and_then())
 
-    async def _prune(self) -> None:
-        self.prune()
+    async def _prune_now_and_then(self) -> None:
+        # Not one of the steps below: it asks the store nothing, and so says nothing about whether it answers.
+        while True:
+            await asyncio.sleep(PRUNE_SECONDS)
+            self.prune()
 
     async def _every(self, seconds: float, step: Callable[[], Awaitable[None]]) -> None:
         while True:

@@ -117,11 +117,15 @@ class _Connection:
     async def __aexit__(self, *_: object) -> None:
         # A goodbye is said without waiting: what ends the connection may be a cancellation.
         self.session.finish()
-        with contextlib.suppress(OSError):
-            self._writer.write(self.session.data_to_send())
-            self._writer.close()
+        goodbye = self.session.data_to_send()
+        if goodbye:
+            self._writer.write(goodbye)
+        self._writer.close()
+        try:
             async with asyncio.timeout(LEAVE_SECONDS):
                 await self._writer.wait_closed()
+        except OSError:  # a time-out is one too
+            self._writer.transport.abort()
 
     async def open(self) -> None:
         """Until the server has consented. Raises StreamRefused, ConnectionFailed."""

@@ -1,0 +1,138 @@
+"""What is not documented does not exist, and what is documented does: configuration, command line, links, examples."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import typer
+
+from openkls import config
+from openkls.cli.program import app
+from openkls.codec import pushauth
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGURATION = ROOT / "docs" / "reference" / "configuration.md"
+CLI = ROOT / "docs" / "reference" / "cli.md"
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+ROW = re.compile(r"^\| `([^`]+)` \|(?: `([^`]*)` \|| +\|)", re.MULTILINE)
+LINK = re.compile(r"\[[^\]]+\]\(([^)#]+)(?:#[^)]*)?\)")
+
+STRUCTS: dict[str, type[msgspec.Struct]] = {
+    "[server]": config.Server,
+    "[api]": config.Api,
+    "[rtmp]": config.Rtmp,
+    "[play]": config.Play,
+    "[store]": config.StoreSection,
+    "[cluster]": config.Cluster,
+    "[limits]": config.Limits,
+    "[[account]]": config.Account,
+    "[[account.key]]": config.Key,
+    "[[account.space]]": config.Space,
+    "[[account.space.publish_domain]]": config.PublishDomain,
+    "[[account.space.play_domain]]": config.PlayDomain,
+    "[[account.space.app]]": config.App,
+}
+
+
+def sections(page: Path, level: str = "## ") -> dict[str, str]:
+    """The text below each heading that is one piece of code."""
+    parts = re.split(rf"^{level}`(.+)`$", page.read_text(), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def test_every_section_of_the_configuration_has_its_heading() -> None:
+    assert set(sections(CONFIGURATION)) == set(STRUCTS)
+    top = {field.name for field in msgspec.structs.fields(config.Config)}
+    assert top == {name.strip("[]").partition(".")[0] for name in STRUCTS}
+
+
+@pytest.mark.parametrize("name", STRUCTS)
+def test_every_key_is_documented_with_its_default(name: str) -> None:
+    rows = {key: default for key, default in ROW.findall(sections(CONFIGURATION)[name])}
+    fields = {field.name: field for field in msgspec.structs.fields(STRUCTS[name])}
+    assert list(rows) == list(fields)
+    for key, text in rows.items():
+        default: Any = fields[key].default
+        if default is msgspec.NODEFAULT or default is None:
+            assert text == "", f"{name} {key} has no default"
+        else:
+            said = tomllib.loads(f"value = {text}")["value"]
+            assert said == (list(default) if isinstance(default, tuple) else default), f"{name} {key}"
+
+
+def test_the_order_of_the_sections_is_that_of_the_configuration() -> None:
+    assert list(sections(CONFIGURATION)) == list(STRUCTS)
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """Each command with its whole name."""
+
+    def walk(command: Any, name: str) -> Iterator[tuple[str, Any]]:
+        inner = getattr(command, "commands", None)
+        if inner is None:
+            yield name, command
+        else:
+            for key, each in inner.items():
+                yield from walk(each, f"{name} {key}")
+
+    yield from walk(typer.main.get_command(app), "openkls")
+
+
+@pytest.mark.parametrize(("name", "command"), commands(), ids=lambda value: value if isinstance(value, str) else "")
+def test_every_command_and_option_is_documented_and_no_other(name: str, command: Any) -> None:
+    documented = sections(CLI) | sections(CLI, "### ")
+    assert name in documented
+    text = documented[name].partition("\n### ")[0]
+    options = {
+        option
+        for parameter in command.params
+        if parameter.param_type_name == "option"
+        for option in (*parameter.opts, *parameter.secondary_opts)
+        if option not in ("--help", "-h")
+    }
+    rows = "".join(line for line in text.splitlines() if line.startswith("| `-"))
+    assert set(re.findall(r"`(--?[a-z-]+)`", rows)) == options
+    for parameter in command.params:
+        if parameter.param_type_name == "option" and parameter.envvar:
+            page = documented["openkls call"]
+            assert f"`{parameter.envvar}`" in page
+        if parameter.param_type_name == "option":
+            assert parameter.help, f"{name} {parameter.opts} has no help"
+
+
+def test_no_command_is_documented_that_is_not_there() -> None:
+    known = {name for name, _ in commands()} | {"openkls key"}
+    assert set(sections(CLI)) | set(sections(CLI, "### ")) == known
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in LINK.findall(page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page}: {target}"
+
+
+def test_the_examples_of_signed_urls_verify() -> None:
+    blocks = re.findall(
+        r"```python\n(.+?)```", (ROOT / "docs/how-to/protect-a-publish-domain.md").read_text(), re.DOTALL
+    )
+    md5_example, hmac_example = ({} for _ in blocks)
+    exec(blocks[0], md5_example)
+    exec(blocks[1], hmac_example)
+    url = md5_example["publish_url"]("123456", "stream")
+    assert pushauth.check_md5(("123456",), "stream", url.partition("?")[2], 0) == 200
+    url = hmac_example["publish_url"]("camera-1", "TESTSECRET", "stream", nonce="a b")
+    assert pushauth.check_hmac({"camera-1": ("TESTSECRET",)}, url.partition("?")[2], 0) == 200
+
+
+def test_the_toml_examples_are_right() -> None:
+    page = (ROOT / "docs/how-to/protect-a-publish-domain.md").read_text()
+    examples = "\n".join(re.findall(r"```toml\n(.+?)```", page, re.DOTALL))
+    text = f'[[account]]\nid = "1"\n[[account.space]]\nunique_name = "demo"\n{examples}'
+    tree = msgspec.convert(tomllib.loads(text), config.Config)
+    config.check(tree)
+    assert [door.auth for door in tree.account[0].space[0].doors] == ["md5", "hmac"]

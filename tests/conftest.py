@@ -1,0 +1,28 @@
+"""What holds for every test. Rule: an exception that reaches an event loop fails the test it happened in."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+async def _loop_faults() -> AsyncIterator[list[dict[str, Any]]]:
+    """What reached the running loop's exception handler."""
+    faults: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: faults.append(context))
+    yield faults
+    await asyncio.sleep(0)  # what the test's last step scheduled
+
+
+@pytest.fixture(autouse=True)
+def _quiet_loop(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fails an asynchronous test whose loop was told of an exception that nobody took."""
+    if not inspect.iscoroutinefunction(getattr(request.node, "function", None)):
+        yield
+        return
+    faults = request.getfixturevalue("_loop_faults")
+    yield
+    assert not faults, f"exceptions reached the event loop: {faults}"
