@@ -39,7 +39,7 @@ from openkls.media.hub import Hubs
 from openkls.media.rtmp import RtmpListener
 from support_ports import MemoryBlacklist, MemoryHistory
 
-DEADLINE_SECONDS = 10.0
+DEADLINE_SECONDS = 2.0
 POLL_SECONDS = 0.005
 
 SPACE = config.Space(
@@ -305,6 +305,7 @@ class Peer(Wire):
             with contextlib.suppress(ConnectionError):
                 while data := await self.reader.read(65536):
                     self.events += self.session.receive(data)
+                    await self.flush()
         return self.events
 
     async def media(self, type_id: int, timestamp: int, payload: bytes) -> None:

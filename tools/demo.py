@@ -7,113 +7,45 @@ processes that it started.
 
 import asyncio
 import contextlib
-import os
 import signal
-import socket
 import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import imageio_ffmpeg  # type: ignore[import-untyped]
 import psutil
-from rich.console import Console
 from rich.table import Table
 
 from openkls import model
 from openkls.cli.play import play_http_flv
 from openkls.client import CallFailed, OpenApi
 from openkls.media import rtmp_client
+from tools.stage import (
+    FFMPEG,
+    POLL_SECONDS,
+    STEP_SECONDS,
+    STREAM,
+    DemoFailed,
+    Stage,
+    console,
+    hold,
+    show,
+    show_details,
+    show_row,
+    tell,
+    until,
+)
 
 DEMO_SECONDS = 85.0  # the promise is 90
-STEP_SECONDS = 20.0
-POLL_SECONDS = 0.2
 # ffmpeg sends half a second in advance at its start; that has to leave the window of 10 s.
 MEASURE_SECONDS = 12
 STOP_SECONDS = 10.0
 # Between two looks at the encoder's socket, beside what a look takes.
 WATCH_SECONDS = 0.001
-STREAM = "show"
 PUBDOMAIN = "push.demo.local"
-NAMES = {"UniqueName": "demo", "App": "live"}
-FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
-
-console = Console(highlight=False, soft_wrap=True)
-
-
-class DemoFailed(Exception):
-    """A step did not hold; the text says what was expected and what came."""
-
-
-class Stage:
-    """The service, its client, and the processes of the demo."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.api_port, self.rtmp_port, self.play_port = _free_ports(3)
-        self.called: set[str] = set()
-        self.service: asyncio.subprocess.Process | None = None
-        self.api: OpenApi
-        self._processes: list[asyncio.subprocess.Process] = []
-        self._step = 0
-
-    def step(self, text: str) -> None:
-        """A new heading."""
-        self._step += 1
-        console.print(f"\n[bold cyan]{self._step}. {text}[/bold cyan]")
-
-    @property
-    def push_url(self) -> str:
-        return f"rtmp://127.0.0.1:{self.rtmp_port}/live/{STREAM}"
-
-    @property
-    def flv_url(self) -> str:
-        return f"http://127.0.0.1:{self.play_port}/live/{STREAM}.flv"
-
-    async def call(self, action: str, **parameters: object) -> dict[str, Any]:
-        """One call for the demo's app; what was called is kept."""
-        self.called.add(action)
-        return await asyncio.to_thread(self.api.call, action, {**NAMES, **parameters})
-
-    async def run(self, *command: str, log: str) -> asyncio.subprocess.Process:
-        """Start a process that ends with the demo; what it says goes into a file of the folder."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENKLS_")} | {
-            "OPENKLS_API__LISTEN": f"127.0.0.1:{self.api_port}",
-            "OPENKLS_RTMP__LISTEN": f"127.0.0.1:{self.rtmp_port}",
-            "OPENKLS_PLAY__LISTEN": f"127.0.0.1:{self.play_port}",
-        }
-        with (self.folder / log).open("ab") as out:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                cwd=self.folder,
-                env=environment,
-                # A Ctrl-C in the terminal is the demo's, which then ends them in their order.
-                start_new_session=True,
-            )
-        self._processes.append(process)
-        return process
-
-    async def push(self) -> asyncio.subprocess.Process:
-        """A real ffmpeg that sends the clip in real time, over and over."""
-        return await self.run(
-            *(FFMPEG, "-hide_banner", "-loglevel", "error", "-re", "-stream_loop", "-1", "-i", "clip.flv"),
-            *("-c", "copy", "-f", "flv", self.push_url),
-            log="ffmpeg.log",
-        )
-
-    async def close(self) -> None:
-        """End whatever still runs."""
-        for process in self._processes:
-            if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
 
 
 async def main_job(stage: Stage) -> None:
@@ -129,7 +61,7 @@ async def main_job(stage: Stage) -> None:
     encoder = await resume(stage)
     await end(stage, encoder)
     missing = set(model.load().operations) - stage.called
-    _hold(not missing, f"actions that were not called: {missing}")
+    hold(not missing, f"actions that were not called: {missing}")
 
 
 async def start_service(stage: Stage) -> None:
@@ -139,15 +71,15 @@ async def start_service(stage: Stage) -> None:
     service = stage.service
 
     async def running() -> bool:
-        _hold(service.returncode is None, f"the service ended: {(stage.folder / 'serve.log').read_text()}")
+        hold(service.returncode is None, f"the service ended: {(stage.folder / 'serve.log').read_text()}")
         return "OpenKLS is running" in (stage.folder / "serve.log").read_text()
 
-    await _until(running, "the service to be up")
+    await until(running, "the service to be up")
     configuration = stage.folder / "openkls-data" / "openkls.toml"
     key = tomllib.loads(configuration.read_text())["account"][0]["key"][0]
     stage.api = OpenApi(f"http://127.0.0.1:{stage.api_port}", key["access_key"], key["secret_key"])
-    _tell(f"API http://127.0.0.1:{stage.api_port}, RTMP port {stage.rtmp_port}, HTTP-FLV port {stage.play_port}")
-    _tell(f"its key pair: {key['access_key']}, the secret in a file of mode {configuration.stat().st_mode & 0o777:04o}")
+    tell(f"API http://127.0.0.1:{stage.api_port}, RTMP port {stage.rtmp_port}, HTTP-FLV port {stage.play_port}")
+    tell(f"its key pair: {key['access_key']}, the secret in a file of mode {configuration.stat().st_mode & 0o777:04o}")
 
 
 async def publish(stage: Stage) -> asyncio.subprocess.Process:
@@ -160,21 +92,21 @@ async def publish(stage: Stage) -> asyncio.subprocess.Process:
         *("-c:a", "aac", "-b:a", "64k", "-ar", "44100", "-f", "flv", "clip.flv"),
         log="ffmpeg.log",
     )
-    _hold(await making.wait() == 0, f"ffmpeg made no clip: {(stage.folder / 'ffmpeg.log').read_text()}")
+    hold(await making.wait() == 0, f"ffmpeg made no clip: {(stage.folder / 'ffmpeg.log').read_text()}")
     encoder = await stage.push()
-    _tell(f"ffmpeg -re -i clip.flv -c copy -f flv {stage.push_url}")
+    tell(f"ffmpeg -re -i clip.flv -c copy -f flv {stage.push_url}")
 
     async def measured() -> dict[str, Any] | None:
-        _hold(encoder.returncode is None, f"ffmpeg ended: {(stage.folder / 'ffmpeg.log').read_text()}")
+        hold(encoder.returncode is None, f"ffmpeg ended: {(stage.folder / 'ffmpeg.log').read_text()}")
         rows = (await stage.call("ListRealtimeStreamsInfo", Stream=STREAM, Type="push"))["Streams"]
         return rows[0] if rows and time.time() - rows[0]["PubTime"] >= MEASURE_SECONDS else None
 
-    row = await _until(measured, "the stream to be listed")
-    _tell(f"ListRealtimeStreamsInfo, {MEASURE_SECONDS} s later:")
-    _show_row(row, "Stream ClientIP Vcodec Width Height Acodec SampleRate FrameRate Curfps FLR BwIn BwReal")
+    row = await until(measured, "the stream to be listed")
+    tell(f"ListRealtimeStreamsInfo, {MEASURE_SECONDS} s later:")
+    show_row(row, "Stream ClientIP Vcodec Width Height Acodec SampleRate FrameRate Curfps FLR BwIn BwReal")
     facts = (row["Vcodec"], row["Width"], row["Height"], row["Acodec"], row["SampleRate"], row["FrameRate"])
-    _hold(facts == ("h264", 640, 360, "aac", 44100, 25), f"the stream's traits are wrong: {facts}")
-    _hold(abs(row["Curfps"] - 25) <= 1, f"25 frames a second were expected, got {row['Curfps']}")
+    hold(facts == ("h264", 640, 360, "aac", 44100, 25), f"the stream's traits are wrong: {facts}")
+    hold(abs(row["Curfps"] - 25) <= 1, f"25 frames a second were expected, got {row['Curfps']}")
     return encoder
 
 
@@ -200,7 +132,7 @@ class Watching:
 
 
 @contextlib.asynccontextmanager
-async def viewers(stage: Stage) -> Any:
+async def viewers(stage: Stage) -> AsyncIterator[Watching]:
     """A viewer over each protocol, until the stream ends."""
     stage.step("Two viewers attach: one over RTMP, one over HTTP-FLV")
     watching = Watching()
@@ -227,26 +159,26 @@ async def audience(stage: Stage) -> None:
             rows = (await stage.call("ListRealtimeStreamsInfo", **asked))["Streams"]
             return rows[0] if rows and rows[0]["OnlineUser"] == 1 and rows[0]["Bw"] > 0 else None
 
-        row = await _until(counted, f"one viewer over {protocol}")
-        _tell(f"PullProtocol={protocol}: OnlineUser {row['OnlineUser']}, {row['Bw'] / 1000:.0f} kbit/s sent to it")
+        row = await until(counted, f"one viewer over {protocol}")
+        tell(f"PullProtocol={protocol}: OnlineUser {row['OnlineUser']}, {row['Bw'] / 1000:.0f} kbit/s sent to it")
 
 
 async def pushed(stage: Stage) -> None:
     """The listing by publish domain, and that nothing is forbidden."""
     stage.step("The same stream by its publish domain, and the blacklist is empty")
     data = await stage.call("ListRealtimePubStreamsInfo", Pubdomain=PUBDOMAIN, Stream=STREAM)
-    _hold(data["Total"] == 1, f"one pushed stream was expected, got {data['Total']}")
-    _tell("ListRealtimePubStreamsInfo (bytes a second here, numbers in strings):")
-    _show_row(data["Result"][0], "Stream Clientip Width Height FrameRate Curfps BwIn BwReal")
+    hold(data["Total"] == 1, f"one pushed stream was expected, got {data['Total']}")
+    tell("ListRealtimePubStreamsInfo (bytes a second here, numbers in strings):")
+    show_row(data["Result"][0], "Stream Clientip Width Height FrameRate Curfps BwIn BwReal")
     check = await stage.call("CheckBlacklist", Pubdomain=PUBDOMAIN, Stream=STREAM)
-    _hold(check["CheckResult"] == 0, "the stream is forbidden before anybody forbade it")
-    _tell("CheckBlacklist: CheckResult 0")
+    hold(check["CheckResult"] == 0, "the stream is forbidden before anybody forbade it")
+    tell("CheckBlacklist: CheckResult 0")
 
 
 async def forbid(stage: Stage, encoder: asyncio.subprocess.Process, watching: Watching) -> None:
     """The cut, timed from the request's beginning."""
     stage.step("ForbidStream cuts the encoder and its viewers")
-    _hold(all(watching.received.values()), f"a viewer received nothing: {watching.received}")
+    hold(all(watching.received.values()), f"a viewer received nothing: {watching.received}")
     socket_closed = asyncio.create_task(asyncio.to_thread(_watch_socket, encoder.pid, stage.rtmp_port))
     await asyncio.sleep(POLL_SECONDS)  # the watch is on
     asked_at = time.perf_counter()
@@ -254,9 +186,9 @@ async def forbid(stage: Stage, encoder: asyncio.subprocess.Process, watching: Wa
     answered_at = time.perf_counter()
     open_at, closed_at = await asyncio.wait_for(socket_closed, STEP_SECONDS)
     done, late = await asyncio.wait(watching.tasks, timeout=STEP_SECONDS)
-    _hold(not late, f"{len(late)} viewers were not cut")
+    hold(not late, f"{len(late)} viewers were not cut")
     for task in done:
-        _hold(task.exception() is None, f"a viewer failed: {task.exception()!r}")
+        hold(task.exception() is None, f"a viewer failed: {task.exception()!r}")
     table = Table("after the request was begun", "ms", box=None, pad_edge=False)
     table.columns[1].justify = "right"
     looks = f"{max(0.0, open_at - asked_at) * 1000:.1f} to {(closed_at - asked_at) * 1000:.1f}"
@@ -264,16 +196,16 @@ async def forbid(stage: Stage, encoder: asyncio.subprocess.Process, watching: Wa
     for name, moment in watching.closed_at.items():
         table.add_row(f"the {name} viewer's socket was closed", f"{(moment - asked_at) * 1000:.1f}")
     table.add_row("the answer was there", f"{(answered_at - asked_at) * 1000:.1f}")
-    _show(table)
+    show(table)
     code = await asyncio.wait_for(encoder.wait(), STEP_SECONDS)
-    _hold(code != 0, "ffmpeg ended as if nothing had happened")
-    _tell(f"ffmpeg ended with {code}; {watching.received['RTMP']} messages had reached the RTMP viewer")
+    hold(code != 0, "ffmpeg ended as if nothing had happened")
+    tell(f"ffmpeg ended with {code}; {watching.received['RTMP']} messages had reached the RTMP viewer")
     check = await stage.call("CheckBlacklist", Pubdomain=PUBDOMAIN, Stream=STREAM)
-    _hold(check["CheckResult"] == 1, "the stream is not on the blacklist")
+    hold(check["CheckResult"] == 1, "the stream is not on the blacklist")
     banned = (await stage.call("GetBlacklist", Pubdomain=PUBDOMAIN))["Recs"]
-    _hold([row["Stream"] for row in banned] == [STREAM], f"the blacklist should hold the one stream: {banned}")
+    hold([row["Stream"] for row in banned] == [STREAM], f"the blacklist should hold the one stream: {banned}")
     till = time.strftime("%Y-%m-%d", time.localtime(banned[0]["ForbidTillUnixTime"]))
-    _tell(f"CheckBlacklist: CheckResult 1; GetBlacklist: {STREAM}, until {till}")
+    tell(f"CheckBlacklist: CheckResult 1; GetBlacklist: {STREAM}, until {till}")
 
 
 async def refused_retry(stage: Stage) -> None:
@@ -281,30 +213,30 @@ async def refused_retry(stage: Stage) -> None:
     stage.step("The encoder tries again and is refused")
     retry = await stage.push()
     code = await asyncio.wait_for(retry.wait(), STEP_SECONDS)
-    _hold(code != 0, "a forbidden stream was published")
+    hold(code != 0, "a forbidden stream was published")
 
     async def recorded() -> list[dict[str, Any]] | None:
         data = await stage.call("ListHistoryPubStreamsErrInfo", Pubdomain=PUBDOMAIN, Stream=STREAM)
         return data["Result"][0]["Detail"] if data["Total"] == 2 else None
 
-    details = await _until(recorded, "the cut and the refusal in the error history")
-    _tell(f"ffmpeg ended with {code}; ListHistoryPubStreamsErrInfo, newest first:")
-    _show_details(details)
-    _hold([row["StatusCode"] for row in details] == [423, 423], f"423 twice was expected: {details}")
-    _hold(any(row["Fintime"] == row["Pubtime"] for row in details), f"no refusal among {details}")
+    details = await until(recorded, "the cut and the refusal in the error history")
+    tell(f"ffmpeg ended with {code}; ListHistoryPubStreamsErrInfo, newest first:")
+    show_details(details)
+    hold([row["StatusCode"] for row in details] == [423, 423], f"423 twice was expected: {details}")
+    hold(any(row["Fintime"] == row["Pubtime"] for row in details), f"no refusal among {details}")
 
 
 async def history(stage: Stage) -> None:
     """What is kept of the publish that was cut."""
     stage.step("History and durations")
     data = await stage.call("ListHistoryPubStreamsInfo", Pubdomain=PUBDOMAIN, Stream=STREAM)
-    _hold(data["Total"] == 1, f"one ended publish was expected, got {data['Total']}")
-    _tell("ListHistoryPubStreamsInfo: the publish that was cut (a refusal is no publish)")
-    _show_details(data["Result"][0]["Detail"])
+    hold(data["Total"] == 1, f"one ended publish was expected, got {data['Total']}")
+    tell("ListHistoryPubStreamsInfo: the publish that was cut (a refusal is no publish)")
+    show_details(data["Result"][0]["Detail"])
     now = int(time.time())
     spans = await stage.call("ListStreamDurations", Pubdomain=PUBDOMAIN, StartUnixTime=now, EndUnixTime=now + 86_400)
-    _hold(spans["Count"] >= 1, "no duration of today")
-    _tell(f"ListStreamDurations: {', '.join(str(row['Duration']) for row in spans['Result'])} s")
+    hold(spans["Count"] >= 1, "no duration of today")
+    tell(f"ListStreamDurations: {', '.join(str(row['Duration']) for row in spans['Result'])} s")
 
 
 async def resume(stage: Stage) -> asyncio.subprocess.Process:
@@ -314,11 +246,11 @@ async def resume(stage: Stage) -> asyncio.subprocess.Process:
     encoder = await stage.push()
 
     async def listed() -> bool:
-        _hold(encoder.returncode is None, f"ffmpeg ended: {(stage.folder / 'ffmpeg.log').read_text()}")
+        hold(encoder.returncode is None, f"ffmpeg ended: {(stage.folder / 'ffmpeg.log').read_text()}")
         return bool((await stage.call("ListRealtimeStreamsInfo", Stream=STREAM, Type="push"))["Streams"])
 
-    await _until(listed, "the stream to be listed again")
-    _tell("ListRealtimeStreamsInfo lists it again")
+    await until(listed, "the stream to be listed again")
+    tell("ListRealtimeStreamsInfo lists it again")
     return encoder
 
 
@@ -331,20 +263,9 @@ async def end(stage: Stage, encoder: asyncio.subprocess.Process) -> None:
     began = time.perf_counter()
     service.send_signal(signal.SIGTERM)
     code = await asyncio.wait_for(service.wait(), STOP_SECONDS)
-    _hold(code == 0, f"the service ended with {code}: {(stage.folder / 'serve.log').read_text()}")
+    hold(code == 0, f"the service ended with {code}: {(stage.folder / 'serve.log').read_text()}")
     await asyncio.wait_for(encoder.wait(), STEP_SECONDS)
-    _tell(f"it ended with 0 after {time.perf_counter() - began:.1f} s, and ffmpeg with it")
-
-
-async def _until(fact: Callable[[], Awaitable[Any]], what: str) -> Any:
-    """The first true value of ``fact``; DemoFailed when there is none in time."""
-    deadline = time.monotonic() + STEP_SECONDS
-    while time.monotonic() < deadline:
-        value = await fact()
-        if value:
-            return value
-        await asyncio.sleep(POLL_SECONDS)
-    raise DemoFailed(f"waited {STEP_SECONDS:g} s in vain for {what}")
+    tell(f"it ended with 0 after {time.perf_counter() - began:.1f} s, and ffmpeg with it")
 
 
 def _watch_socket(pid: int, port: int) -> tuple[float, float]:
@@ -364,50 +285,11 @@ def _watch_socket(pid: int, port: int) -> tuple[float, float]:
     return open_at, time.perf_counter()
 
 
-def _free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [each.getsockname()[1] for each in sockets]
-
-
-def _hold(fact: bool, otherwise: str) -> None:
-    if not fact:
-        raise DemoFailed(otherwise)
-
-
-def _tell(text: str) -> None:
-    console.print(f"   {text}", markup=False)
-
-
-def _show(table: Table) -> None:
-    for line in _lines(table):
-        console.print(f"     {line}", markup=False, style="green")
-
-
-def _lines(table: Table) -> Iterator[str]:
-    """The table as plain lines, never folded."""
-    wide = Console(width=200, no_color=True, highlight=False, force_terminal=False)
-    with wide.capture() as capture:
-        wide.print(table)
-    return (line.rstrip() for line in capture.get().splitlines())
-
-
-def _show_row(row: dict[str, Any], names: str) -> None:
-    table = Table(*names.split(), box=None, pad_edge=False)
-    table.add_row(*(str(row[name]) for name in names.split()))
-    _show(table)
-
-
-def _show_details(details: list[dict[str, Any]]) -> None:
-    table = Table("Pubtime", "Fintime", "StatusCode", "StatusMessage", "Clientip", box=None, pad_edge=False)
-    for row in details:
-        moments = [time.strftime("%H:%M:%S", time.localtime(row[name])) for name in ("Pubtime", "Fintime")]
-        table.add_row(*moments, str(row["StatusCode"]), row["StatusMessage"], row["Clientip"])
-    _show(table)
-
-
 async def _demo() -> None:
+    demo = asyncio.current_task()
+    assert demo is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, demo.cancel)
     with tempfile.TemporaryDirectory(prefix="openkls-demo-") as folder:
         stage = Stage(Path(folder))
         try:
@@ -429,7 +311,7 @@ def main() -> int:
     except TimeoutError:
         console.print(f"\nThe demo does not hold: a step took too long (all: {DEMO_SECONDS:g} s)", style="bold red")
         return 1
-    except KeyboardInterrupt:
+    except asyncio.CancelledError:
         console.print("\nStopped.")
         return 130
     console.print(

@@ -1,7 +1,10 @@
 """`openkls serve` as a process: first start, second start, signals, set-ups that cannot work."""
 
+import asyncio
 import os
+import pty
 import re
+import resource
 import signal
 import socket
 import stat
@@ -12,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from openkls.cli import serve
 from openkls.cli.firstrun import make_first_config
 from support_service import free_ports, until
 
@@ -103,6 +107,69 @@ def test_the_secret_does_not_go_into_a_pipe(folder: Path, started: list[Serving]
     serving.up()
     assert secret not in serving.out + serving.err
     assert "secret key  in openkls-data/openkls.toml" in serving.out
+
+
+def test_the_secret_is_shown_on_a_terminal_and_ctrl_c_there_ends_it(folder: Path) -> None:
+    secret = make_first_config("./openkls-data").read_text().partition('secret_key = "')[2].partition('"')[0]
+    ours, theirs = pty.openpty()
+    ports = dict.fromkeys(("OPENKLS_API__LISTEN", "OPENKLS_RTMP__LISTEN", "OPENKLS_PLAY__LISTEN"), "127.0.0.1:0")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "openkls", "serve"],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        cwd=folder,
+        env={**os.environ, **ports},
+        start_new_session=True,
+    )
+    os.close(theirs)
+    try:
+        said = b""
+        while b"Ask for it" not in said:
+            said += os.read(ours, 65536)
+        assert secret.encode() in said
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(END_SECONDS) == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait(END_SECONDS)
+        os.close(ours)
+
+
+async def test_the_first_signal_asks_for_the_end_and_the_second_is_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    ended: asyncio.Future[int] = loop.create_future()
+    monkeypatch.setattr(os, "_exit", ended.set_result)
+    serve._listen_for_signals(loop, stop)
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        async with asyncio.timeout(5):
+            await stop.wait()
+        assert not ended.done()
+        os.kill(os.getpid(), signal.SIGTERM)
+        async with asyncio.timeout(5):
+            assert await ended == 128 + signal.SIGTERM
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def test_the_limit_of_open_files_is_raised_to_the_hard_one_and_a_low_one_warned_of(
+    folder: Path, started: list[Serving]
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, before[1]))
+    try:
+        serving = Serving(folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    started.append(serving)
+    serving.up()
+    limits = Path(f"/proc/{serving.process.pid}/limits").read_text()
+    soft, hard = re.search(r"Max open files +(\d+) +(\d+)", limits).groups()  # type: ignore[union-attr]
+    assert soft == hard == str(before[1])
+    assert ("files may be open" in serving.err) is (before[1] < 65_536)
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])

@@ -17,7 +17,6 @@ from typing import Any, Final
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
-from aiohttp.web_protocol import RequestPayloadError
 
 from openkls import config
 from openkls.api import pipeline, wire
@@ -47,7 +46,7 @@ BACKLOG: Final = 1024
 
 # Outcomes that no answer of ours names.
 UNREADABLE: Final = "Unreadable"
-"""Not HTTP, or a broken body: 400."""
+"""Not HTTP: 400."""
 TOO_LATE: Final = "TooLate"
 """A body or an answer that took too long: cut."""
 GONE: Final = "Gone"
@@ -120,9 +119,6 @@ class _Front(web.Server):
             except ConnectionError:
                 self.outcomes[GONE] += 1
                 return _cut(request)
-            except RequestPayloadError:
-                self.outcomes[UNREADABLE] += 1
-                return _unreadable(request_id)
         path, query = wire.split_target(request.raw_path)
         signed = SignedRequest(request.method, path, query, tuple(request.headers.items()), body or b"")
         answer = await pipeline.answer_call(self._services, wire.Call(signed, request_id, oversized=body is None))
@@ -132,20 +128,18 @@ class _Front(web.Server):
             response.force_close()
         transport = request.transport
         if transport is not None and len(answer.body) + transport.get_write_buffer_size() > ANSWER_WAITING_BYTES:
-            await self._send(request, response)
+            await self._send(request, response, transport)
         return response
 
-    async def _send(self, request: web.BaseRequest, response: web.Response) -> None:
+    async def _send(self, request: web.BaseRequest, response: web.Response, transport: asyncio.Transport) -> None:
         """Send an answer that may have to wait for its reader; aiohttp then finds it sent."""
-        transport = request.transport
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await response.prepare(request)
                 await response.write_eof()
         except TimeoutError:
             self.outcomes[TOO_LATE] += 1
-            if transport is not None:
-                transport.abort()
+            transport.abort()
         except ConnectionError:
             self.outcomes[GONE] += 1
 
@@ -183,7 +177,11 @@ class _Connection(web.RequestHandler):
 
 
 async def _read_body(request: web.BaseRequest) -> bytes | None:
-    """The body; None when it is over BODY_LIMIT_BYTES. Raises TimeoutError, ConnectionError, RequestPayloadError."""
+    """The body; None when it is over BODY_LIMIT_BYTES. Raises TimeoutError, ConnectionError.
+
+    A chunked body that breaks off its chunks is waited for like one that does not come: aiohttp's parser stops there
+    and tells nobody.
+    """
     declared = request.content_length
     if declared is not None and declared > wire.BODY_LIMIT_BYTES:
         return None

@@ -5,7 +5,7 @@ the service model. Contract, sections 1 and 3.
 """
 
 import html
-import uuid
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -28,6 +28,8 @@ JSON_TYPE: Final = "application/json; charset=utf-8"
 XML_TYPE: Final = "application/xml; charset=utf-8"
 _TARGET_PREFIX: Final = "kls."
 _PATH_PREFIX: Final = "/api/"
+# The two upper bits of the digit that says which UUID this is are 10.
+_VARIANT: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -67,8 +69,10 @@ class Answer:
 
 
 def new_request_id() -> str:
-    """A RequestId: UUID version 4."""
-    return str(uuid.uuid4())
+    """A RequestId: UUID version 4 (RFC 9562, 5.4); written out here, as `uuid.uuid4` takes twice the time."""
+    digits = secrets.token_hex(16)
+    variant = _VARIANT[digits[16]]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 def split_target(target: str) -> tuple[str, str]:

@@ -7,7 +7,9 @@ import asyncio
 import logging
 import os
 import resource
+import shutil
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -80,7 +82,7 @@ async def _run(tree: Config, path: Path) -> bool:
     _listen_for_signals(asyncio.get_running_loop(), stop)
     service = await Service.start(tree)
     endpoints = Endpoints(service.api_address, service.rtmp_address, service.play_address)
-    for line in welcome(tree, path, endpoints, out.is_terminal):
+    for line in welcome(tree, path, endpoints, out.is_terminal, _program()):
         say(plain(line))
     out.file.flush()
     await stop.wait()
@@ -91,6 +93,14 @@ async def _run(tree: Config, path: Path) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+def _program() -> str:
+    """How this program is called from the working directory, for commands that are there to be copied."""
+    beside = Path(sys.executable).parent / "openkls"
+    if shutil.which("openkls") or not beside.exists():
+        return "openkls"
+    return os.path.relpath(beside) if beside.is_relative_to(Path.cwd()) else str(beside)
 
 
 def _listen_for_signals(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

@@ -23,8 +23,10 @@ class Endpoints:
     play: Address
 
 
-def welcome(tree: Config, path: Path | None, endpoints: Endpoints, on_terminal: bool) -> list[str]:
-    """The lines to print when the service is up."""
+def welcome(
+    tree: Config, path: Path | None, endpoints: Endpoints, on_terminal: bool, program: str = "openkls"
+) -> list[str]:
+    """The lines to print when the service is up; ``program`` is how this one is called from here."""
     api = authority(reachable(endpoints.api.host), endpoints.api.port)
     rtmp = authority(reachable(endpoints.rtmp.host), endpoints.rtmp.port)
     play = authority(reachable(endpoints.play.host), endpoints.play.port)
@@ -49,7 +51,7 @@ def welcome(tree: Config, path: Path | None, endpoints: Endpoints, on_terminal: 
         lines += ["Watch it:", f"  rtmp://{rtmp}/{app}/{STREAM}", f"  http://{play}/{app}/{STREAM}.flv"]
     lines += [
         "Ask for it:",
-        f"  openkls call ListRealtimeStreamsInfo UniqueName={space.unique_name} App={app} Type=push",
+        f"  {program} call ListRealtimeStreamsInfo UniqueName={space.unique_name} App={app} Type=push",
     ]
     return lines
 
