@@ -1,11 +1,12 @@
 """Push quality, measured from what arrives. Rule: counting is a few integer additions per message; nothing is stored
-per message, and every figure is computed at the reading.
+per message, and a reading costs the same however much has arrived.
 
-Theory of operation (contract, 7). Wall time is cut into ticks (see rates); a ring of slots holds, for each tick of the
-window, how many bytes and frames arrived and how much media time they span. Media time is summed frame by frame, as
-the step from the frame before, so that a jump of the timestamps (a new encoder run, a wrapped clock) spoils one step
-and not the window. The window's first frame marks where media time begins: its own bytes and step are taken off
-again, which leaves the bits between the first decoding timestamp and the last.
+Theory of operation (contract, 7). Wall time is cut into ticks (see rates). Bytes, frames and media time are summed up
+since the start; at the begin of each tick the sums so far are noted in a ring, so that what arrived within the window
+is the difference between two sums. Media time is summed frame by frame, as the step from the frame before, so that a
+jump of the timestamps (a new encoder run, a wrapped clock) spoils one step and not the window. The window's first frame
+marks where media time begins: its own bytes and step, noted for each tick, are taken off again, which leaves the bits
+between the first decoding timestamp and the last.
 """
 
 from dataclasses import dataclass
@@ -67,48 +68,59 @@ class Traits:
 
 
 class _Track:
-    """Bytes, frames and media time of one kind of media within one tick."""
+    """The sums of one kind of media, and what they were at the begin of each tick of the ring."""
 
-    __slots__ = ("count_bytes", "first_bytes", "first_ms", "frames", "span_ms")
+    __slots__ = ("_firsts", "_last_ms", "_starts", "count_bytes", "frames", "span_ms")
 
     def __init__(self) -> None:
-        self.clear()
-
-    def clear(self) -> None:
         self.frames = 0
         self.count_bytes = 0
         self.span_ms = 0
-        self.first_bytes = 0
-        self.first_ms = 0
+        self._last_ms: int | None = None
+        self._starts = [(0, 0, 0)] * WINDOW_TICKS
+        # Bytes and step of each tick's first frame.
+        self._firsts: list[tuple[int, int] | None] = [None] * WINDOW_TICKS
 
-    def add(self, step_ms: int, size_bytes: int) -> None:
-        if not self.frames:
-            self.first_bytes = size_bytes
-            self.first_ms = step_ms
+    def begin_tick(self, place: int) -> None:
+        self._starts[place] = (self.frames, self.count_bytes, self.span_ms)
+        self._firsts[place] = None
+
+    def add(self, place: int, dts_ms: int, size_bytes: int) -> None:
+        step_ms = _step_ms(self._last_ms, dts_ms)
+        self._last_ms = dts_ms
+        if step_ms is None:  # no media time to spread its bytes over
+            step_ms = size_bytes = 0
+        if self._firsts[place] is None:
+            self._firsts[place] = (size_bytes, step_ms)
         self.frames += 1
         self.count_bytes += size_bytes
         self.span_ms += step_ms
 
-
-class _Slot:
-    __slots__ = ("audio", "received_bytes", "tick", "video")
-
-    def __init__(self) -> None:
-        self.tick = -WINDOW_TICKS
-        self.received_bytes = 0
-        self.video = _Track()
-        self.audio = _Track()
+    def since(self, oldest_tick: int, ticks: int) -> tuple[int, float, float]:
+        """Frames, bits a second and frames a second of media time within the window of so many ticks."""
+        frames, count_bytes, span_ms = self._starts[oldest_tick % WINDOW_TICKS]
+        frames = self.frames - frames
+        if not frames:
+            return 0, 0.0, 0.0
+        places = (tick % WINDOW_TICKS for tick in range(oldest_tick, oldest_tick + ticks))
+        first_bytes, first_ms = next(first for place in places if (first := self._firsts[place]) is not None)
+        span_ms = self.span_ms - span_ms - first_ms
+        if span_ms <= 0:
+            return frames, 0.0, 0.0
+        count_bytes = self.count_bytes - count_bytes - first_bytes
+        return frames, count_bytes * 8000 / span_ms, (frames - 1) * 1000 / span_ms
 
 
 class Quality:
     """The counters of one publish. Times are monotonic seconds, timestamps 32-bit milliseconds."""
 
     __slots__ = (
-        "_audio_ms",
-        "_ring",
+        "_audio",
+        "_received_bytes",
+        "_received_starts",
         "_since",
-        "_slot",
-        "_video_ms",
+        "_tick",
+        "_video",
         "acodec",
         "from_headers",
         "from_metadata",
@@ -117,10 +129,11 @@ class Quality:
 
     def __init__(self, now: float = 0.0) -> None:
         self._since = now
-        self._ring = [_Slot() for _ in range(WINDOW_TICKS)]
-        self._slot = self._ring[0]
-        self._video_ms: int | None = None
-        self._audio_ms: int | None = None
+        self._tick = int(now * TICKS_PER_SECOND)
+        self._received_bytes = 0
+        self._received_starts = [0] * WINDOW_TICKS
+        self._video = _Track()
+        self._audio = _Track()
         self.vcodec = ""
         self.acodec = ""
         self.from_headers = Traits()
@@ -134,40 +147,36 @@ class Quality:
 
     def received(self, now: float, size_bytes: int) -> None:
         """Bytes arrived on the connection."""
-        self._at(now).received_bytes += size_bytes
+        self._place(now)
+        self._received_bytes += size_bytes
 
     def video_frame(self, now: float, dts_ms: int, size_bytes: int) -> None:
         """A coded video tag arrived; ``size_bytes`` of coded data."""
-        step_ms = _step_ms(self._video_ms, dts_ms)
-        self._video_ms = dts_ms
-        # A frame without a step has no media time to spread its bytes over.
-        self._at(now).video.add(step_ms or 0, size_bytes if step_ms is not None else 0)
+        self._video.add(self._place(now), dts_ms, size_bytes)
 
     def audio_frame(self, now: float, dts_ms: int, size_bytes: int) -> None:
         """A coded audio tag arrived; ``size_bytes`` of coded data."""
-        step_ms = _step_ms(self._audio_ms, dts_ms)
-        self._audio_ms = dts_ms
-        self._at(now).audio.add(step_ms or 0, size_bytes if step_ms is not None else 0)
+        self._audio.add(self._place(now), dts_ms, size_bytes)
 
     def read(self, now: float) -> Reading:
         """The figures of the window that ends at ``now``."""
-        tick = int(now * TICKS_PER_SECOND)
-        slots = sorted(
-            (slot for slot in self._ring if tick - WINDOW_TICKS < slot.tick <= tick),
-            key=lambda slot: slot.tick,
-        )
+        # An event loop's clock may stand a little before the one that is read here, and the other way round.
+        oldest = max(int(now * TICKS_PER_SECOND), self._tick) - WINDOW_TICKS + 1
+        ticks = self._tick - oldest + 1
+        received_bytes, video, audio = 0, _NOTHING, _NOTHING
+        if ticks > 0:  # else nothing has arrived for the whole window
+            received_bytes = self._received_bytes - self._received_starts[oldest % WINDOW_TICKS]
+            video, audio = self._video.since(oldest, ticks), self._audio.since(oldest, ticks)
         seconds = window_seconds(now, self._since)
-        video = _total([slot.video for slot in slots])
-        audio = _total([slot.audio for slot in slots])
         has_video = bool(self.vcodec)
         headers, metadata = self.from_headers, self.from_metadata
-        declared = metadata.frame_rate or headers.frame_rate or video.frame_rate
+        frames, video_bps, measured_rate = video
         return Reading(
-            frame_rate=whole(declared) if has_video else 0,
-            curfps=whole(video.frames / seconds) if has_video else 0,
-            video_bps=video.bps,
-            audio_bps=audio.bps,
-            real_bps=sum(slot.received_bytes for slot in slots) * 8 / seconds,
+            frame_rate=whole(metadata.frame_rate or headers.frame_rate or measured_rate) if has_video else 0,
+            curfps=whole(frames / seconds) if has_video else 0,
+            video_bps=video_bps,
+            audio_bps=audio[1],
+            real_bps=received_bytes * 8 / seconds,
             width=(headers.width or metadata.width) if has_video else 0,
             height=(headers.height or metadata.height) if has_video else 0,
             sample_rate=(headers.sample_rate or metadata.sample_rate) if self.acodec else 0,
@@ -175,24 +184,20 @@ class Quality:
             acodec=self.acodec,
         )
 
-    def _at(self, now: float) -> _Slot:
+    def _place(self, now: float) -> int:
+        """The ring's place for ``now``; ticks that went by without anything begin where the last one ended."""
         tick = int(now * TICKS_PER_SECOND)
-        slot = self._slot
-        if slot.tick != tick:
-            slot = self._slot = self._ring[tick % WINDOW_TICKS]
-            if slot.tick != tick:
-                slot.tick = tick
-                slot.received_bytes = 0
-                slot.video.clear()
-                slot.audio.clear()
-        return slot
+        if tick > self._tick:
+            for begun in range(max(self._tick, tick - WINDOW_TICKS) + 1, tick + 1):
+                place = begun % WINDOW_TICKS
+                self._received_starts[place] = self._received_bytes
+                self._video.begin_tick(place)
+                self._audio.begin_tick(place)
+            self._tick = tick
+        return self._tick % WINDOW_TICKS
 
 
-@dataclass(frozen=True, slots=True)
-class _Total:
-    frames: int
-    bps: float
-    frame_rate: float
+_NOTHING = (0, 0.0, 0.0)
 
 
 def _step_ms(last_ms: int | None, dts_ms: int) -> int | None:
@@ -201,16 +206,3 @@ def _step_ms(last_ms: int | None, dts_ms: int) -> int | None:
         return None
     step_ms = (dts_ms - last_ms) & 0xFFFFFFFF
     return step_ms if step_ms <= STEP_LIMIT_MS else None
-
-
-def _total(tracks: list[_Track]) -> _Total:
-    """One kind of media over the window: everything after its first frame (``tracks`` in order of time)."""
-    frames = sum(track.frames for track in tracks)
-    first = next((track for track in tracks if track.frames), None)
-    if first is None:
-        return _Total(0, 0.0, 0.0)
-    span_ms = sum(track.span_ms for track in tracks) - first.first_ms
-    if span_ms <= 0:
-        return _Total(frames, 0.0, 0.0)
-    count_bytes = sum(track.count_bytes for track in tracks) - first.first_bytes
-    return _Total(frames, count_bytes * 8000 / span_ms, (frames - 1) * 1000 / span_ms)
