@@ -375,6 +375,10 @@ def test_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
             "space demo: a.b: auth md5 needs keys",
         ),
         (
+            f"{SPACE}[[account.space.publish_domain]]\nname = 'a.b'\nkeys = ['forgotten auth']",
+            'space demo: a.b: has keys but auth "none"',
+        ),
+        (
             f"{SPACE}[[account.space.publish_domain]]\nname = 'a.b'\nauth = 'hmac'\nkeys = ['no colon']",
             'space demo: a.b: keys of auth hmac are "accesskey:secret"',
         ),
@@ -439,9 +443,7 @@ def test_access_key_must_fit_a_credential(tmp_path: Path, access_key: str) -> No
     assert "account.key.access_key: 1 to 128" in fault(tmp_path, SPACE.replace("AKTEST", access_key))
 
 
-@pytest.mark.parametrize(
-    ("auth", "keys"), [("md5", "''"), ("md5", "'real', '...'"), ("none", "'...'"), ("hmac", "'AK1:...'")]
-)
+@pytest.mark.parametrize(("auth", "keys"), [("md5", "''"), ("md5", "'real', '...'"), ("hmac", "'AK1:...'")])
 def test_security_14_placeholder_keys_of_a_publish_domain_are_refused(tmp_path: Path, auth: str, keys: str) -> None:
     text = f"{SPACE}[[account.space.publish_domain]]\nname = 'a.b'\nauth = '{auth}'\nkeys = [{keys}]"
     assert "space demo: a.b: keys holds a placeholder" in fault(tmp_path, text)

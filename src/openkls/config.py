@@ -312,6 +312,8 @@ def _check_space(space: Space) -> None:
             raise ConfigError(f"{where}: {domain.name!r} is no host name")
         if domain.auth in ("md5", "hmac") and not domain.keys:
             raise ConfigError(f"{where}: {domain.name}: auth {domain.auth} needs keys")
+        if domain.auth == "none" and domain.keys:
+            raise ConfigError(f'{where}: {domain.name}: has keys but auth "none", which asks for none; set auth')
         secrets = {key.partition(":")[2] if domain.auth == "hmac" and ":" in key else key for key in domain.keys}
         if PLACEHOLDER_SECRETS & secrets:
             raise ConfigError(f"{where}: {domain.name}: keys holds a placeholder; put real secrets there")

@@ -1,5 +1,7 @@
 """Admission: who is let in, who is refused with which code, and what is written about it."""
 
+import logging
+
 import pytest
 
 from openkls.codec.pushauth import sign_hmac, sign_md5
@@ -251,10 +253,14 @@ def test_admission_cancelled_while_it_is_opened_gives_its_name_back(still: Still
     admitted(still, ask(port=50001))
 
 
-def test_security_18_refusals_beyond_the_quota_write_nothing(still: Still) -> None:
+def test_security_18_refusals_beyond_the_quota_write_nothing(still: Still, caplog: pytest.LogCaptureFixture) -> None:
     admitted(still)
-    for _ in range(ROWS_PER_MINUTE + 5):
-        refused(still, ask(port=50001))
+    with caplog.at_level(logging.INFO, "openkls.control.admit"):
+        for _ in range(ROWS_PER_MINUTE + 5):
+            refused(still, ask(port=50001))
+    lines = [record.getMessage() for record in caplog.records]
+    assert sum("refused: 422" in line for line in lines) == ROWS_PER_MINUTE
+    assert sum("only counted" in line for line in lines) == 1
     assert len(still.history.rows) == ROWS_PER_MINUTE
     assert still.house.admission.quota.suppressed == 5
     assert still.house.admission.knocks.refused == ROWS_PER_MINUTE + 5

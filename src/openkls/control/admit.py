@@ -16,7 +16,7 @@ from openkls.control.ids import new_session_id
 from openkls.control.journal import Journal
 from openkls.domain.keys import StreamKey
 from openkls.domain.quality import Quality
-from openkls.domain.refusals import RefusalQuota
+from openkls.domain.refusals import ROWS_PER_MINUTE, RefusalQuota
 from openkls.domain.registry import Registry
 from openkls.domain.session import BreakCode, HistoryRow, Publisher, Reason, Session, SessionFacts
 from openkls.model import matches
@@ -148,8 +148,18 @@ class Admission:
         self._endings.finish(session, BreakCode.SUCCESS, Reason.TAKEN_OVER, now)
 
     def _record(self, facts: SessionFacts, refused: Refused) -> None:
+        name = "/".join(facts.key.name)
         if self.quota.allows(facts.key, facts.client_ip, self._monotonic()):
             self._journal.close(HistoryRow(facts, facts.pub_time, refused.code, Reason.REFUSED, accepted=False))
+            log.info("publish of %s from %s refused: %d, %s", name, facts.client_ip, refused.code, refused.cause)
+        elif self.quota.suppressed_this_minute == 1:  # one line a minute, whoever knocks how often
+            log.warning(
+                "%s is pushed from %s more than %d times a minute and refused; this and further refusals of the "
+                "minute are only counted",
+                name,
+                facts.client_ip,
+                ROWS_PER_MINUTE,
+            )
 
     def _refused(self, refused: Refused) -> Refused:
         self.knocks.refused += 1

@@ -1,7 +1,7 @@
 """Push quality, measured from what arrives. Rule: counting is a few integer additions per message; nothing is stored
 per message, and a reading costs the same however much has arrived.
 
-Theory of operation (contract, 7). Wall time is cut into ticks (see rates). Bytes, frames and media time are summed up
+Theory of operation (contract, 7). Wall time is cut into ticks (see window). Bytes, frames and media time are summed up
 since the start; at the begin of each tick the sums so far are noted in a ring, so that what arrived within the window
 is the difference between two sums. Media time is summed frame by frame, as the step from the frame before, so that a
 jump of the timestamps (a new encoder run, a wrapped clock) spoils one step and not the window. The window's first frame
@@ -12,7 +12,7 @@ between the first decoding timestamp and the last.
 from dataclasses import dataclass
 from math import floor
 
-from openkls.domain.rates import TICKS_PER_SECOND, WINDOW_TICKS, window_seconds
+from openkls.domain.window import TICKS_PER_SECOND, WINDOW_TICKS, window_seconds
 
 # A step between two frames longer than this, or backwards, is a jump of the clock and no media time. Longer than the
 # window itself would be unmeasurable anyway.

@@ -19,6 +19,7 @@ class RefusalQuota:
         self._counts: dict[tuple[StreamKey, str], int] = {}
         self.suppressed = 0
         """Rows not written because of the quota, since the start."""
+        self.suppressed_this_minute = 0
 
     def allows(self, key: StreamKey, address: str, now: float) -> bool:
         """Whether this refusal is written down; counts it either way."""
@@ -26,10 +27,12 @@ class RefusalQuota:
         if minute != self._minute:
             self._minute = minute
             self._counts.clear()
+            self.suppressed_this_minute = 0
         pair = (key, address)
         count = self._counts.get(pair, 0)
         if count >= ROWS_PER_MINUTE or (not count and len(self._counts) >= PAIRS_LIMIT):
             self.suppressed += 1
+            self.suppressed_this_minute += 1
             return False
         self._counts[pair] = count + 1
         return True

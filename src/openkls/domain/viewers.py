@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from openkls.domain.keys import StreamName
-from openkls.domain.rates import ByteRate
+from openkls.domain.window import ByteRate
 
 
 class PullProtocol(StrEnum):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openkls.domain.rates import WINDOW_MIN_SECONDS, WINDOW_TICKS, ByteRate, window_seconds
+from openkls.domain.window import WINDOW_MIN_SECONDS, WINDOW_TICKS, ByteRate, window_seconds
 
 TICK_MS = 250
 
