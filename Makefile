@@ -2,10 +2,12 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Seconds for each target of make fuzz.
+# Seconds for each codec target of make fuzz, for the API's, and for make soak.
 FUZZ_SECONDS ?= 60
+API_FUZZ_SECONDS ?= 600
+SOAK_SECONDS ?= 600
 
-.PHONY: serve demo test check lint bench fuzz clean
+.PHONY: serve demo test check lint bench fuzz soak clean
 
 # The pinned, hash-checked dependencies; openkls itself is installed editable, without resolving again.
 $(VENV)/.serve: requirements/serve.txt pyproject.toml
@@ -50,6 +52,10 @@ bench: $(VENV)/.dev
 
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS)
+	$(BIN)/python -m fuzz.api --seconds $(API_FUZZ_SECONDS)
+
+soak: $(VENV)/.dev
+	$(BIN)/python -m tools.soak --seconds $(SOAK_SECONDS)
 
 clean:
 	rm -rf $(VENV) build dist .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

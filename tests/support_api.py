@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from openkls import api, config, model
 from openkls.codec import sigv4
 from openkls.codec.amzdate import build_amz_date
+from openkls.control.audit import AuditTrail
 from openkls.control.directory import Directory
 from openkls.control.finish import Endings
 from openkls.control.forbid import Forbids
@@ -20,13 +21,15 @@ from openkls.control.ids import new_session_id
 from openkls.control.journal import Journal
 from openkls.control.keyring import KeyRing
 from openkls.control.live import LiveStreams
+from openkls.domain.backoff import Backoff
 from openkls.domain.blacklist import Blacklist
 from openkls.domain.keys import StreamKey, StreamName
 from openkls.domain.quality import Quality
+from openkls.domain.rates import Rates
 from openkls.domain.registry import Registry
 from openkls.domain.session import BreakCode, HistoryRow, Reason, Session, SessionFacts
 from openkls.domain.viewers import Group, PullProtocol, Viewers
-from support_ports import MemoryBlacklist, MemoryHistory
+from support_ports import MemoryAudit, MemoryBlacklist, MemoryHistory
 
 NOW = 1_795_366_800  # 2026-11-22 17:00:00 UTC, 01:00 of the 23rd in Shanghai
 REGION = "cn-beijing-6"
@@ -111,6 +114,12 @@ class Site:
         self.ticks: float = 1000.0
         self.history = history or MemoryHistory()
         self.bans = bans or MemoryBlacklist()
+        self.audit = MemoryAudit()
+        # Off, so that a test may ask as often as it likes within one second of its own clock.
+        self.rates = Rates(enforced=False)
+        self.backoff = Backoff()
+        self.pauses: list[float] = []
+        """Seconds for which answers were held back, without any of them passing."""
         self.blacklist = Blacklist()
         self.registry = Registry(self.blacklist)
         self.viewers = Viewers()
@@ -126,10 +135,17 @@ class Site:
             blacklist=self.blacklist,
             live=LiveStreams(self.registry, self.viewers),
             history=self.history,
+            audit=AuditTrail(self.audit, monotonic=lambda: self.ticks),
+            rates=self.rates,
+            backoff=self.backoff,
+            pause=self.pause,
             clock=lambda: self.now,
             monotonic=lambda: self.ticks,
         )
         self.listener: api.Listener | None = None
+
+    async def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
 
     async def start(self) -> None:
         self.listener = await api.listen(self.services, config.Address("127.0.0.1", 0))
@@ -252,9 +268,15 @@ def request_bytes(request: sigv4.SignedRequest, target: str | None = None) -> by
     return head.encode("utf-8", "surrogateescape") + b"\r\n" + request.body
 
 
+ANSWERED: list[Reply] = []
+"""Every answer read in the running test (conftest)."""
+
+
 async def read_reply(reader: asyncio.StreamReader) -> Reply:
     """Read one answer; EOFError (IncompleteReadError) when the connection closes before it."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
     body = await reader.readexactly(int(headers.get("content-length", "0")))
-    return Reply(int(head[0].split()[1]), headers, body)
+    reply = Reply(int(head[0].split()[1]), headers, body)
+    ANSWERED.append(reply)
+    return reply

@@ -21,6 +21,7 @@ from openkls.control.keyring import KeyRing
 from openkls.control.reconcile import Reconcile
 from openkls.domain.blacklist import Blacklist
 from openkls.domain.errors import StoreTimeout, StoreUnavailable
+from openkls.domain.ports import PushAnswer, PushAuthority, PushFacts, PushServer
 from openkls.domain.registry import Registry
 from support_ports import MemoryBlacklist, MemoryHistory, MemoryKeys
 
@@ -38,6 +39,12 @@ ACCOUNTS = (
                 publish_domain=(
                     config.PublishDomain(name="md5.demo.local", auth="md5", keys=("old", "123456")),
                     config.PublishDomain(name="hmac.demo.local", auth="hmac", keys=("AK1:TESTSECRET",)),
+                    config.PublishDomain(
+                        name="ext.demo.local",
+                        auth="external",
+                        keys=("hook key",),
+                        external_url="http://hooks.example/ask?token=secret",
+                    ),
                 ),
             ),
         ),
@@ -168,6 +175,23 @@ def at_once(steps: Coroutine[Any, Any, T]) -> T:
             return stop.value  # type: ignore[no-any-return]
 
 
+class Judge:
+    """A customer's server behind a line: says ``answer`` when it is told to go on, is late when told to fail."""
+
+    def __init__(self, line: Line) -> None:
+        self.line = line
+        self.answer = PushAnswer.ACCEPTED
+        self.asked: list[tuple[PushServer, PushFacts]] = []
+
+    async def ask(self, server: PushServer, facts: PushFacts) -> PushAnswer:
+        self.asked.append((server, facts))
+        try:
+            await self.line.turn("ask", "asked")
+        except StoreUnavailable:
+            return PushAnswer.LATE
+        return self.answer
+
+
 class House:
     """One process of the service but for its sockets: everything in control, wired as the real one is.
 
@@ -186,6 +210,7 @@ class House:
         boot_id: str = "boot-1",
         node_id: str = "node-1",
         parts: dict[str, type] | None = None,
+        authority: PushAuthority | None = None,
     ) -> None:
         parts = parts or {}
         accounts = tuple(accounts)
@@ -196,7 +221,7 @@ class House:
         self.journal: Journal = parts.get("journal", Journal)(history)
         self.endings: Endings = parts.get("endings", Endings)(self.registry, self.journal)
         self.admission: Admission = parts.get("admission", Admission)(
-            self.directory, self.registry, self.journal, self.endings, boot_id, "127.0.0.1", wall, monotonic
+            self.directory, self.registry, self.journal, self.endings, boot_id, "127.0.0.1", wall, monotonic, authority
         )
         self.forbids: Forbids = parts.get("forbids", Forbids)(bans, self.blacklist, self.registry, self.endings, wall)
         self.key_ring = KeyRing(accounts)
@@ -206,10 +231,15 @@ class House:
 
 
 def ask(
-    stream: str = "s1", door: str = "push.demo.local", app: str = "live", query: str = "", port: int = 50000
+    stream: str = "s1",
+    door: str = "push.demo.local",
+    app: str = "live",
+    query: str = "",
+    port: int = 50000,
+    client_ip: str = "192.0.2.7",
 ) -> PublishAsk:
     """What an encoder asks for at a publish domain."""
-    return PublishAsk(app, "", f"rtmp://{door}:1935/{app}", stream, query, "192.0.2.7", port)
+    return PublishAsk(app, "", f"rtmp://{door}:1935/{app}", stream, query, client_ip, port)
 
 
 class Still:
@@ -220,6 +250,7 @@ class Still:
         self.line = Line()
         self.line.healthy = True
         self.history, self.bans, self.keys = MemoryHistory(), MemoryBlacklist(), MemoryKeys()
+        self.judge = Judge(self.line)
         self.house = self.build()
         self.feeding = self.loop.create_task(self.house.journal.run())
 
@@ -233,6 +264,7 @@ class Still:
             wall=lambda: EPOCH + self.loop.now,
             monotonic=self.loop.time,
             boot_id=boot_id,
+            authority=self.judge,
             **more,
         )
 

@@ -7,10 +7,12 @@ has been done (a store that did it and failed to say so); ``gate`` holds calls u
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
+from openkls.domain.audit import NOBODY, AuditEntry, AuditQuery, Author
 from openkls.domain.blacklist import Ban
 from openkls.domain.keys import StreamKey
-from openkls.domain.ports import AccessKey, HistoryPage, HistoryQuery, Span
+from openkls.domain.ports import AccessKey, AccountSwitch, HistoryPage, HistoryQuery, Span
 from openkls.domain.session import BreakCode, HistoryRow, Reason, SessionFacts
 
 
@@ -174,24 +176,75 @@ class MemoryKeys(_Twin):
     def __init__(self) -> None:
         super().__init__()
         self.keys: dict[str, AccessKey] = {}
+        self.switches: dict[str, AccountSwitch] = {}
+        self.audit: list[AuditEntry] = []
         self.version = 0
 
-    async def create(self, account_id: str, access_key: str, secret_key: str, now: int) -> AccessKey:
+    async def create(
+        self,
+        account_id: str,
+        access_key: str,
+        secret_key: str,
+        now: int,
+        policy: str | None = None,
+        by: Author = NOBODY,
+    ) -> AccessKey:
         await self._begin("create")
         if access_key in self.keys:
-            raise ValueError(f"access key {access_key} exists already")
+            raise ValueError(f"the access key {access_key} exists already")
         self.version += 1
-        key = self.keys[access_key] = AccessKey(access_key, secret_key, account_id, True, now, self.version)
+        key = AccessKey(access_key, secret_key, account_id, True, now, self.version, policy)
+        self.keys[access_key] = key
+        detail = "with a policy" if policy is not None else ""
+        self._note(AuditEntry(now, account_id, by, "CreateKey", access_key, "0", detail))
         self._end()
         return key
 
-    async def disable(self, access_key: str, now: int) -> AccessKey | None:
+    async def disable(self, access_key: str, now: int, by: Author = NOBODY) -> AccessKey | None:
         await self._begin("disable")
         known = self.keys.get(access_key)
         if known is None or not known.enabled:
             return known
+        key = self._change(known, enabled=False)
+        self._note(AuditEntry(now, known.account_id, by, "DisableKey", access_key, "0"))
+        self._end()
+        return key
+
+    async def rotate(
+        self,
+        access_key: str,
+        new_access_key: str,
+        new_secret_key: str,
+        now: int,
+        expires_at: int,
+        by: Author = NOBODY,
+    ) -> tuple[AccessKey, AccessKey] | None:
+        await self._begin("rotate")
+        known = self.keys.get(access_key)
+        if known is None:
+            return None
+        if not known.lives(now):
+            raise ValueError(f"the access key {access_key} is {'expired' if known.enabled else 'disabled'}")
+        if new_access_key in self.keys:
+            raise ValueError(f"the access key {new_access_key} exists already")
+        end = expires_at if known.expires_at is None else min(expires_at, known.expires_at)
+        old = self._change(known, expires_at=end)
         self.version += 1
-        key = self.keys[access_key] = replace(known, enabled=False, version=self.version)
+        new = AccessKey(new_access_key, new_secret_key, known.account_id, True, now, self.version, known.policy)
+        self.keys[new_access_key] = new
+        detail = f"successor {new_access_key}, ends at {end}"
+        self._note(AuditEntry(now, known.account_id, by, "RotateKey", access_key, "0", detail))
+        self._end()
+        return old, new
+
+    async def set_policy(self, access_key: str, policy: str | None, now: int, by: Author = NOBODY) -> AccessKey | None:
+        await self._begin("set_policy")
+        known = self.keys.get(access_key)
+        if known is None or known.policy == policy:
+            return known
+        key = self._change(known, policy=policy)
+        detail = "cleared" if policy is None else policy
+        self._note(AuditEntry(now, known.account_id, by, "SetKeyPolicy", access_key, "0", detail))
         self._end()
         return key
 
@@ -199,3 +252,55 @@ class MemoryKeys(_Twin):
         await self._begin("since")
         self._end()
         return sorted((key for key in self.keys.values() if key.version > version), key=lambda key: key.version)
+
+    async def switch_account(self, account_id: str, disabled: bool, now: int, by: Author = NOBODY) -> AccountSwitch:
+        await self._begin("switch_account")
+        known = self.switches.get(account_id, AccountSwitch(account_id, False, 0))
+        if known.disabled == disabled:
+            return known
+        self.version += 1
+        switch = self.switches[account_id] = AccountSwitch(account_id, disabled, self.version)
+        action = "DisableAccount" if disabled else "EnableAccount"
+        self._note(AuditEntry(now, account_id, by, action, account_id, "0"))
+        self._end()
+        return switch
+
+    async def accounts_since(self, version: int) -> list[AccountSwitch]:
+        await self._begin("accounts_since")
+        self._end()
+        return sorted(
+            (each for each in self.switches.values() if each.version > version), key=lambda each: each.version
+        )
+
+    def _change(self, known: AccessKey, **changes: Any) -> AccessKey:
+        self.version += 1
+        key = self.keys[known.access_key] = replace(known, version=self.version, **changes)
+        return key
+
+    def _note(self, entry: AuditEntry) -> None:
+        self.audit.append(replace(entry, number=len(self.audit) + 1))
+
+
+class MemoryAudit(_Twin):
+    """AuditPort."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[AuditEntry] = []
+
+    async def append(self, entry: AuditEntry) -> None:
+        await self._begin("append")
+        self.rows.append(replace(entry, number=len(self.rows) + 1))
+        self._end()
+
+    async def read(self, query: AuditQuery) -> list[AuditEntry]:
+        await self._begin("read")
+        found = [
+            row
+            for row in self.rows
+            if row.at >= query.since
+            and query.action in (None, row.action)
+            and query.access_key in (None, row.author.access_key)
+        ]
+        self._end()
+        return sorted(found, key=lambda row: (row.at, row.number), reverse=True)[: query.limit]

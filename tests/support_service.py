@@ -94,6 +94,7 @@ class RunningService:
         )
         self.log = folder / "serve.log"
         self.process: subprocess.Popen[bytes] | None = None
+        self.limits_enforced = False
 
     @property
     def endpoint(self) -> str:
@@ -111,6 +112,8 @@ class RunningService:
     def start(self) -> None:
         """Start, and wait until every port answers."""
         environment = {key: value for key, value in os.environ.items() if not key.startswith("OPENKLS_")}
+        # Tests that wait for a fact ask more often than 50 times a minute.
+        environment["OPENKLS_LIMITS__ENFORCE"] = str(self.limits_enforced).lower()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "openkls", "serve", "--config", str(self.config)],

@@ -10,7 +10,7 @@ import pytest
 from rich.pretty import pretty_repr
 
 from openkls import config as module
-from openkls.config import Address, Config, ConfigError, is_alias, load, normal_host, parse_address
+from openkls.config import Address, Config, ConfigError, is_alias, load, normal_host, parse_address, parse_network
 
 NOTHING: Mapping[str, str] = {}
 SPACE = """
@@ -22,6 +22,7 @@ secret_key = "a real secret"
 [[account.space]]
 unique_name = "demo"
 """
+DOOR = f"{SPACE}[[account.space.publish_domain]]\nname = 'a.b'\n"
 
 
 def read(tmp_path: Path, text: str, environment: Mapping[str, str] = NOTHING) -> Config:
@@ -112,6 +113,14 @@ keys = ["secret of the push"]
 name = "push3.demo.local"
 auth = "hmac"
 keys = ["AK1:secret of the hmac", "AK1:the next one"]
+allow = ["192.0.2.0/24", "2001:db8::/32"]
+deny = ["192.0.2.7"]
+[[account.space.publish_domain]]
+name = "push4.demo.local"
+auth = "external"
+keys = ["secret of the question"]
+external_url = "https://hooks.example/ask?token=secret-of-the-url"
+external_private = true
 [[account.space.play_domain]]
 id = "1001"
 name = "play.demo.local"
@@ -162,6 +171,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
                                 "auth": "md5",
                                 "keys": ["secret of the push"],
                                 "external_url": "",
+                                "external_private": False,
                                 "allow": [],
                                 "deny": [],
                             },
@@ -170,6 +180,16 @@ def test_every_key_is_read(tmp_path: Path) -> None:
                                 "auth": "hmac",
                                 "keys": ["AK1:secret of the hmac", "AK1:the next one"],
                                 "external_url": "",
+                                "external_private": False,
+                                "allow": ["192.0.2.0/24", "2001:db8::/32"],
+                                "deny": ["192.0.2.7"],
+                            },
+                            {
+                                "name": "push4.demo.local",
+                                "auth": "external",
+                                "keys": ["secret of the question"],
+                                "external_url": "https://hooks.example/ask?token=secret-of-the-url",
+                                "external_private": True,
                                 "allow": [],
                                 "deny": [],
                             },
@@ -193,6 +213,7 @@ def test_space_answers_for_its_doors_apps_and_settings(tmp_path: Path) -> None:
         ("localhost", "none"),
         ("push2.demo.local", "md5"),
         ("push3.demo.local", "hmac"),
+        ("push4.demo.local", "external"),
     ]
     assert [space.has_app(name) for name in ("live", "vod", "other")] == [True, True, False]
     assert space.settings_of("live").merge_ms == 350
@@ -204,7 +225,7 @@ def test_space_answers_for_its_doors_apps_and_settings(tmp_path: Path) -> None:
 def test_secrets_are_shown_nowhere(tmp_path: Path, show: Any) -> None:
     config = read(tmp_path, EVERYTHING.replace("sqlite:///other.db", "postgresql://kls:secret-of-the-store@db/kls"))
     shown = show(config)
-    for secret in ("secret of", "the next one", "token of", "secret-of-the-store"):
+    for secret in ("secret of", "the next one", "token of", "secret-of-the-store", "secret-of-the-url"):
         assert secret not in shown
     for name in ("AKTEST", "push2.demo.local", "play.demo.local", "md5"):
         assert name in shown
@@ -382,26 +403,33 @@ def test_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
             f"{SPACE}[[account.space.publish_domain]]\nname = 'a.b'\nauth = 'hmac'\nkeys = ['no colon']",
             'space demo: a.b: keys of auth hmac are "accesskey:secret"',
         ),
-        ("[api]\ntls_listen = '0.0.0.0:443'", "api.tls_listen: is not built yet"),
-        ("[api]\ntrusted_proxies = ['10.0.0.0/8']", "api.trusted_proxies: is not built yet"),
+        ("[api]\ntls_listen = '443'", "api.tls_listen: got '443'"),
+        ("[api]\ntls_listen = ':443'\ntls_key = 'k.pem'", "api.tls_certificate: api.tls_listen needs it"),
+        ("[api]\ntls_listen = ':443'\ntls_certificate = 'c.pem'", "api.tls_key: api.tls_listen needs it"),
+        ("[api]\ntrusted_proxies = ['10.0.0.0/8', '10.0.0.1/8']", "api.trusted_proxies: '10.0.0.1/8': "),
+        ("[api]\ntrusted_proxies = ['proxy.local']", "api.trusted_proxies: 'proxy.local': "),
         ("[cluster]\nurl = 'redis://localhost'", "cluster.url: is not built yet"),
-        (SPACE.replace("[[account.space]]", "policy = []\n[[account.space]]"), "account.key.policy: is not built yet"),
+        (
+            SPACE.replace("[[account.space]]", "policy = {}\n[[account.space]]"),
+            "key[0].policy: Expected `array | null`",
+        ),
         (f"{SPACE}callback_url = 'http://x'", "account.space.callback_url: is not built yet"),
-        (
-            f"{SPACE}[[account.space.publish_domain]]\nname = 'a.b'\nauth = 'external'",
-            "publish_domain.auth external: is not built yet",
+        (f"{DOOR}auth = 'external'", "space demo: a.b: auth external needs external_url"),
+        (f"{DOOR}external_url = 'http://x'", 'space demo: a.b: has external_url or external_private but auth "none"'),
+        (f"{DOOR}external_private = true", 'space demo: a.b: has external_url or external_private but auth "none"'),
+        (f"{DOOR}auth = 'md5'\nkeys = ['k']\nexternal_url = 'http://x'", 'but auth "md5"; set auth'),
+        (f"{DOOR}auth = 'external'\nexternal_url = 'http://x'\nkeys = ['...']", "a.b: keys holds a placeholder"),
+        *(
+            (f"{DOOR}auth = 'external'\nexternal_url = '{url}'", "space demo: a.b: external_url: http://host/path or")
+            for url in (
+                *("x", "/path", "ftp://h/", "http:///path", "http://", "http://h:x/", "http://h:0/", "http://h:65536/"),
+                *("http://u:p@h/", "http://h/#x", "http://h/a b", "http://h/\u6d41", "http://[::1/", "unix:///socket"),
+            )
         ),
-        (
-            f"{SPACE}[[account.space.publish_domain]]\nname = 'a.b'\nexternal_url = 'http://x'",
-            "publish_domain.auth external: is not built yet",
-        ),
-        (
-            f"{SPACE}[[account.space.publish_domain]]\nname = 'a.b'\nallow = ['10.0.0.0/8']",
-            "publish_domain.allow and deny: is not built yet",
-        ),
-        (
-            f"{SPACE}[[account.space.publish_domain]]\nname = 'a.b'\ndeny = ['10.0.0.0/8']",
-            "publish_domain.allow and deny: is not built yet",
+        *(
+            (f"{DOOR}{key} = ['10.0.0.0/8', '{text}']", f"space demo: a.b: {key}: '{text}': ")
+            for key in ("allow", "deny")
+            for text in ("", "10.0.0.1/8", "10.0.0.0/33", "host.local", "10.0.0", "::1/129", "fe80::1/10", "10.0.0.0-9")
         ),
     ],
 )
@@ -423,6 +451,33 @@ def test_limits_themselves_are_let_in(tmp_path: Path) -> None:
         + "[[account.space.app]]\nname = 'x'\nmerge_ms = 2000",
     )
     assert config.account[0].space[0].unique_name == longest
+
+
+def test_address_lists_and_urls_that_are_right_are_let_in(tmp_path: Path) -> None:
+    lists = "allow = ['10.0.0.0/8', '192.0.2.7', '::/0', '::ffff:10.0.0.0/104']\ndeny = ['2001:db8::/32', 'fe80::1']"
+    read(tmp_path, f"{DOOR}{lists}")
+    for url in ("http://h", "HTTPS://hooks.example:8443/a/b?c=%20&d=1", "http://127.0.0.1:1/", "http://[::1]:65535/x"):
+        read(tmp_path, f"{DOOR}auth = 'external'\nexternal_url = '{url}'")
+
+
+@pytest.mark.parametrize(
+    ("text", "network"),
+    [
+        ("10.0.0.1", "10.0.0.1/32"),
+        ("::ffff:10.0.0.1", "10.0.0.1/32"),
+        ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+        ("::ffff:0:0/96", "0.0.0.0/0"),
+        ("::ffff:0:0/95", None),
+        ("::/0", "::/0"),
+        ("2001:db8::1", "2001:db8::1/128"),
+    ],
+)
+def test_network_of_ipv4_is_one_however_it_is_written(text: str, network: str | None) -> None:
+    if network is None:
+        with pytest.raises(ValueError, match="host bits"):
+            parse_network(text)
+    else:
+        assert str(parse_network(text)) == network
 
 
 # -- security class 14 -----------------------------------------------------------------------------------------------

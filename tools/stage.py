@@ -67,6 +67,8 @@ class Stage:
             "OPENKLS_API__LISTEN": f"127.0.0.1:{self.api_port}",
             "OPENKLS_RTMP__LISTEN": f"127.0.0.1:{self.rtmp_port}",
             "OPENKLS_PLAY__LISTEN": f"127.0.0.1:{self.play_port}",
+            # The demo looks more often than 50 times a minute.
+            "OPENKLS_LIMITS__ENFORCE": "false",
         }
         with (self.folder / log).open("ab") as out:
             process = await asyncio.create_subprocess_exec(

@@ -12,33 +12,39 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
-from openkls import store
+from openkls import config, store
 from openkls.api.listener import listen
 from openkls.api.services import Services
+from openkls.api.tls import Certificate, CertificateError
 from openkls.config import Address, Config, ConfigError, parse_address
 from openkls.control.admit import Admission
+from openkls.control.audit import AuditTrail
 from openkls.control.directory import Directory
 from openkls.control.finish import Endings
 from openkls.control.forbid import Forbids
 from openkls.control.journal import Journal
-from openkls.control.keyring import KeyRing
+from openkls.control.keyring import KeyRing, clash_error
 from openkls.control.live import LiveStreams
 from openkls.control.reconcile import Reconcile
+from openkls.control.reload import Reload
+from openkls.domain.backoff import Backoff
 from openkls.domain.blacklist import Blacklist
 from openkls.domain.errors import StoreUnavailable
 from openkls.domain.ports import HistoryPort
+from openkls.domain.rates import Rates
 from openkls.domain.registry import Registry
 from openkls.domain.viewers import Viewers
 from openkls.media.doors import AddressCap, Doors
 from openkls.media.http_flv import PlayListener
 from openkls.media.hub import Hubs
+from openkls.media.pushhook import PushHooks
 from openkls.media.rtmp import RtmpListener
 from openkls.store import SetupError
-from openkls.store.secrets import SECRET_FILE
 
 log = logging.getLogger("openkls.app")
 
@@ -60,17 +66,31 @@ class _Rules:
     endings: Endings
     forbids: Forbids
     admission: Admission
+    hooks: PushHooks
     history: HistoryPort
+    audit: AuditTrail
+    rates: Rates
 
 
 class Service:
     """A running OpenKLS: one process with all its ports."""
 
-    def __init__(self, stack: AsyncExitStack, rtmp: Address, play: Address, openapi: Address) -> None:
+    def __init__(
+        self,
+        stack: AsyncExitStack,
+        rtmp: Address,
+        play: Address,
+        openapi: Address,
+        secured: Address | None,
+        reload: Reload,
+    ) -> None:
         self._stack = stack
+        self._reload = reload
         self.rtmp_address = rtmp
         self.play_address = play
         self.api_address = openapi
+        self.api_tls_address = secured
+        """Where the API speaks HTTPS, if it does."""
 
     @classmethod
     async def start(cls, settings: Config) -> "Service":
@@ -94,20 +114,33 @@ class Service:
             rtmp_listener = RtmpListener(doors)
             rtmp = await _listening(rtmp_listener.open, settings.rtmp.listen, "rtmp.listen")
             stack.push_async_callback(rtmp_listener.close)
-            openapi = await _listen_api(settings, rules, stack)
-            return cls(stack.pop_all(), rtmp, play, openapi)
+            # Right before it, so that no publish that is being asked about is admitted when all others have ended.
+            stack.callback(rules.hooks.stop)
+            openapi, secured = await _listen_api(settings, rules, stack)
+            reload = Reload(settings, rules.directory, rules.key_ring, partial(_set_limits, doors, rules.rates))
+            return cls(stack.pop_all(), rtmp, play, openapi, secured, reload)
         raise AssertionError("an AsyncExitStack swallows nothing")
+
+    def reload(self, settings: Config) -> list[str]:
+        """Take up a checked configuration without a restart; returns the keys that need one. Raises ConfigError, with
+        nothing changed."""
+        return self._reload.apply(settings)
 
     async def stop(self) -> None:
         """Stop everything, within 10 s. Sessions end with code 200, reason shutdown."""
         await self._stack.aclose()
 
 
+def _set_limits(doors: Doors, rates: Rates, limits: config.Limits) -> None:
+    doors.cap.limit = limits.connections_per_address
+    rates.enforced = limits.enforce
+
+
 async def _open_rules(settings: Config, stack: AsyncExitStack) -> _Rules:
     data_dir = settings.data_dir
     stack.callback(store.lock_data_dir(data_dir).release)
-    secret_file = Path(settings.store.secret_file) if settings.store.secret_file else data_dir / SECRET_FILE
-    opened = await store.open_store(settings.store.url, data_dir, store.load_or_create_secret(secret_file))
+    secret = store.load_or_create_secret(store.secret_path(settings.store.secret_file, data_dir))
+    opened = await store.open_store(settings.store.url, data_dir, secret)
     stack.push_async_callback(opened.close)
     boot_id, node_id = uuid4().hex, store.node_id(data_dir)
 
@@ -137,19 +170,32 @@ async def _open_rules(settings: Config, stack: AsyncExitStack) -> _Rules:
     if ended:
         log.warning("%d sessions of a process that died were ended at its last heartbeat", ended)
     if key_ring.clashes:
-        clash = min(key_ring.clashes)
-        raise ConfigError(
-            f"account.key.access_key: {clash} exists in the store too; remove it here or disable it there"
-        )
+        raise clash_error(key_ring.clashes)
     stack.push_async_callback(_forget_boot, opened.history, boot_id)
     stack.push_async_callback(journal.drain, DRAIN_SECONDS)
     stack.push_async_callback(_end_task, asyncio.create_task(journal.run(), name="journal"))
     stack.push_async_callback(_end_task, asyncio.create_task(reconcile.run(), name="reconcile"))
-    admission = Admission(directory, registry, journal, endings, boot_id, settings.server.node)
-    return _Rules(registry, viewers, directory, key_ring, blacklist, endings, forbids, admission, opened.history)
+    hooks = PushHooks()
+    stack.push_async_callback(hooks.close)
+    admission = Admission(directory, registry, journal, endings, boot_id, settings.server.node, authority=hooks)
+    return _Rules(
+        registry,
+        viewers,
+        directory,
+        key_ring,
+        blacklist,
+        endings,
+        forbids,
+        admission,
+        hooks,
+        opened.history,
+        AuditTrail(opened.audit),
+        Rates(settings.limits.enforce),
+    )
 
 
-async def _listen_api(settings: Config, rules: _Rules, stack: AsyncExitStack) -> Address:
+async def _listen_api(settings: Config, rules: _Rules, stack: AsyncExitStack) -> tuple[Address, Address | None]:
+    """The addresses of HTTP and, where it is asked for, of HTTPS."""
     services = Services(
         region=settings.server.region,
         regions=settings.server.regions,
@@ -160,16 +206,27 @@ async def _listen_api(settings: Config, rules: _Rules, stack: AsyncExitStack) ->
         blacklist=rules.blacklist,
         live=LiveStreams(rules.registry, rules.viewers),
         history=rules.history,
+        audit=rules.audit,
+        rates=rules.rates,
+        backoff=Backoff(),
+        trusted_proxies=settings.api.trusted_networks,
         clock=time.time,
         monotonic=time.monotonic,
     )
 
-    async def open_api(address: Address) -> Address:
-        listener = await listen(services, address)
+    async def open_api(certificate: Certificate | None, address: Address) -> Address:
+        listener = await listen(services, address, certificate)
         stack.push_async_callback(listener.close)
         return listener.address
 
-    return await _listening(open_api, settings.api.listen, "api.listen")
+    plain = await _listening(partial(open_api, None), settings.api.listen, "api.listen")
+    if not settings.api.tls_listen:
+        return plain, None
+    try:
+        certificate = Certificate(Path(settings.api.tls_certificate), Path(settings.api.tls_key))
+    except CertificateError as error:
+        raise ConfigError(f"api.{error.key}: {error}") from error
+    return plain, await _listening(partial(open_api, certificate), settings.api.tls_listen, "api.tls_listen")
 
 
 async def _listening(open_port: Callable[[Address], Awaitable[Address]], text: str, key: str) -> Address:

@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -21,7 +22,11 @@ PLACEHOLDER_SECRETS = frozenset({"", "..."})
 PLACEHOLDER_ACCESS_KEY = "AKEXAMPLE"
 # ListStreamDurations looks 60 days back (contract, 6); history must not end before that.
 RETENTION_MIN_DAYS = 61
+# An IPv4 address within ::ffff:0:0/96 (RFC 4291, 2.5.5.2).
+MAPPED_BITS = 96
 HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*")
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class ConfigError(Exception):
@@ -60,6 +65,11 @@ class Api(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tls_certificate: str = ""
     tls_key: str = ""
     trusted_proxies: tuple[str, ...] = ()
+
+    @property
+    def trusted_networks(self) -> tuple[Network, ...]:
+        """``trusted_proxies``, read; ``check`` has seen that it can be."""
+        return tuple(parse_network(text) for text in self.trusted_proxies)
 
 
 class Rtmp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -124,6 +134,7 @@ class PublishDomain(_Reticent, frozen=True, forbid_unknown_fields=True):
     auth: Literal["none", "md5", "hmac", "external"] = "none"
     keys: tuple[str, ...] = ()
     external_url: str = ""
+    external_private: bool = False
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
 
@@ -240,6 +251,16 @@ def normal_host(text: str) -> str:
     return host.removesuffix(".")
 
 
+def parse_network(text: str) -> Network:
+    """An address or CIDR of an address list; an IPv4 network in IPv6 notation is that of IPv4. Raises ValueError."""
+    network = ipaddress.ip_network(text)
+    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= MAPPED_BITS:
+        address = network.network_address.ipv4_mapped
+        if address is not None:
+            return ipaddress.IPv4Network((address, network.prefixlen - MAPPED_BITS))
+    return network
+
+
 def is_alias(host: str) -> bool:
     """Whether a publish domain is another name for the space's first real one: ``localhost`` or an address."""
     return host == "localhost" or _is_address(host)
@@ -253,6 +274,8 @@ def check(config: Config) -> None:
         ("play.listen", config.play.listen),
     ):
         parse_address(text, key)
+    _check_tls(config.api)
+    _check_networks("api.trusted_proxies", config.api.trusted_proxies)
     try:
         ZoneInfo(config.server.timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
@@ -319,6 +342,8 @@ def _check_space(space: Space) -> None:
             raise ConfigError(f"{where}: {domain.name}: keys holds a placeholder; put real secrets there")
         if domain.auth == "hmac" and not all(re.fullmatch(r"[^:]+:.+", key) for key in domain.keys):
             raise ConfigError(f'{where}: {domain.name}: keys of auth hmac are "accesskey:secret"')
+    for door in space.publish_domain:
+        _check_door(f"{where}: {door.name}", door)
     for app in space.app:
         if app.merge_ms is not None:
             _check_merge(f"{where}: app {app.name}: merge_ms", app.merge_ms)
@@ -326,19 +351,45 @@ def _check_space(space: Space) -> None:
             raise ConfigError(f"{where}: app {app.name} is not in apps")
 
 
+def _check_door(where: str, door: PublishDomain) -> None:
+    _check_networks(f"{where}: allow", door.allow)
+    _check_networks(f"{where}: deny", door.deny)
+    if door.auth != "external":
+        if door.external_url or door.external_private:
+            raise ConfigError(f'{where}: has external_url or external_private but auth "{door.auth}"; set auth')
+    elif not door.external_url:
+        raise ConfigError(f"{where}: auth external needs external_url")
+    elif not _is_plain_url(door.external_url):
+        # The URL itself is not repeated: it may hold a secret.
+        raise ConfigError(
+            f"{where}: external_url: http://host/path or https://host/path expected, without user, password and #"
+        )
+
+
+def _check_networks(key: str, texts: tuple[str, ...]) -> None:
+    for text in texts:
+        try:
+            parse_network(text)
+        except ValueError as error:
+            raise ConfigError(f"{key}: {text!r}: {error}; an address or a CIDR expected") from error
+
+
+def _check_tls(api: Api) -> None:
+    if not api.tls_listen:
+        return
+    parse_address(api.tls_listen, "api.tls_listen")
+    for key, text in (("tls_certificate", api.tls_certificate), ("tls_key", api.tls_key)):
+        if not text:
+            raise ConfigError(f"api.{key}: api.tls_listen needs it; `openkls cert` makes one for development")
+
+
 def _check_unbuilt(config: Config) -> None:
     """Refuse what this version would ignore: an address list, a policy or a TLS port that is asked for and not
     there leaves a door open that its owner believes closed."""
     spaces = [space for account in config.account for space in account.space]
-    doors = [door for space in spaces for door in space.doors]
     for asked, what in (
-        (config.api.tls_listen, "api.tls_listen"),
-        (config.api.trusted_proxies, "api.trusted_proxies"),
         (config.cluster.url, "cluster.url"),
-        (any(key.policy is not None for account in config.account for key in account.key), "account.key.policy"),
         (any(space.callback_url for space in spaces), "account.space.callback_url"),
-        (any(door.auth == "external" or door.external_url for door in doors), "publish_domain.auth external"),
-        (any(door.allow or door.deny for door in doors), "publish_domain.allow and deny"),
     ):
         if asked:
             raise ConfigError(f"{what}: is not built yet in this version; remove it")
@@ -387,6 +438,16 @@ def _plain(text: str) -> str:
     message, _, path = text.partition(" - at `$")
     keys = re.sub(r"\[\.*(\d*)\]", r"[\1]", path.rstrip("`")).lstrip(".")
     return f"{keys}: {message}" if keys else message
+
+
+def _is_plain_url(text: str) -> bool:
+    if not re.fullmatch(r"https?://[\x21-\x7e]+", text, re.IGNORECASE):
+        return False
+    try:
+        url = urlsplit(text)
+        return bool(url.hostname) and url.port != 0 and "@" not in url.netloc and "#" not in text
+    except ValueError:  # such as a port that is none
+        return False
 
 
 def _is_address(host: str) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from openkls.api import pipeline
 from openkls.codec.amzdate import build_amz_date
 from openkls.codec.sigv4 import MAX_QUERY_PARAMETERS, SignedRequest, encode_query
+from openkls.domain.ports import AccessKey
 from support_api import VERSION, Reply, Site
 
 # Each fault, in the contract's order, and what it alone is answered with.
@@ -21,8 +22,11 @@ FAULTS = {
     "service": "ServiceUnavailable",
     "region": "UnavailableRegion",
     "signature": "SignatureNotMatch",
+    "account": "UnavailableAccountID",
     "action": "InvalidActionOrVersion",
     "body": "InvalidParameterValue",
+    "policy": "InvalidAuthenticationCode",
+    "rate": "LimitExceeded",
     "parameters": 1003,
     "ownership": 6406,
     "not opened": "InvalidAuthenticationCode",
@@ -39,8 +43,11 @@ STEP_OF = {
     "service": "check_scope",
     "region": "check_scope",
     "signature": "check_signature",
+    "account": "check_account",
     "action": "find_operation",
     "body": "read_parameters",
+    "policy": "check_policy",
+    "rate": "check_rate",
     "parameters": "check_parameters",
     "ownership": "check_ownership",
     "not opened": "check_opened",
@@ -50,7 +57,15 @@ NAMES = list(FAULTS)
 
 
 def build(site: Site, faults: Collection[str]) -> SignedRequest:
-    """A POST of ListStreamDurations, all parameters in the query, wrong in the given ways."""
+    """A POST of ListStreamDurations, all parameters in the query, wrong in the given ways; the site is made so too."""
+    if "account" in faults:
+        site.services.keys.disabled_accounts.add("2000001")
+    if "policy" in faults:
+        site.services.keys.apply(AccessKey("AKNOTHING", "SKTEST", "2000001", True, 0, 1, policy="[]"))
+    if "rate" in faults:
+        site.rates.enforced = True
+        while not site.rates.take(("2000001", "ListStreamDurations", ""), 50, 60, site.ticks):
+            pass
     space = "theirs" if "ownership" in faults else "closed" if "not opened" in faults else "demo"
     bounds = (site.now, site.now - 86400) if "the action's own" in faults else (site.now - 86400, site.now)
     parameters = {
@@ -70,7 +85,7 @@ def build(site: Site, faults: Collection[str]) -> SignedRequest:
     signed = site.signed(
         "POST",
         f"/?{query}",
-        access_key="AKNOBODY" if "unknown access key" in faults else "AKTEST",
+        access_key="AKNOBODY" if "unknown access key" in faults else "AKNOTHING" if "policy" in faults else "AKTEST",
         region="mars" if "region" in faults else "cn-beijing-6",
         service="ec2" if "service" in faults else "kls",
         amz_date=build_amz_date(int(site.now) - 901 if "late" in faults else int(site.now)),

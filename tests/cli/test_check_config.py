@@ -42,6 +42,17 @@ def test_the_key_at_fault_is_named(run: Run, folder: Path) -> None:
     assert result.stderr.count("\n") == 1
 
 
+def test_policy_at_fault_is_named_with_its_key(run: Run, folder: Path) -> None:
+    statement = '{ Effect = "Deny", Action = "kls:ForbidSteam", Resource = "*" }'
+    (folder / "openkls.toml").write_text(
+        f'[[account]]\nid = "1"\n[[account.key]]\naccess_key = "AKONE"\nsecret_key = "real"\npolicy = [{statement}]\n'
+    )
+    result = run("check-config")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert "account.key.policy of AKONE: statement 1: Action: 'kls:ForbidSteam' is none of" in result.stderr
+
+
 def test_an_unknown_variable_is_an_error(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENKLS_PLAY__MERGE", "150")
     result = run("check-config")

@@ -1,6 +1,7 @@
 """What is not documented does not exist, and what is documented does: configuration, command line, links, examples."""
 
 import re
+import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +11,19 @@ import msgspec
 import pytest
 import typer
 
-from openkls import config
+from openkls import config, model
 from openkls.cli.program import app
 from openkls.codec import pushauth
+from openkls.control.keyring import KeyRing
+from openkls.control.pushdoor import PUB_PARAM_LIMIT
+from openkls.domain.policy import Resource, Verdict, parse_policy
+from openkls.media.pushhook import (
+    ASKS_LIMIT,
+    ASKS_PER_SERVER_LIMIT,
+    SIGNATURE_HEADER,
+    TIMESTAMP_HEADER,
+    build_signatures,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGURATION = ROOT / "docs" / "reference" / "configuration.md"
@@ -88,7 +99,7 @@ def commands() -> Iterator[tuple[str, Any]]:
 def test_every_command_and_option_is_documented_and_no_other(name: str, command: Any) -> None:
     documented = sections(CLI) | sections(CLI, "### ")
     assert name in documented
-    text = documented[name].partition("\n### ")[0]
+    text = documented[name].partition("\n##")[0]
     options = {
         option
         for parameter in command.params
@@ -107,7 +118,7 @@ def test_every_command_and_option_is_documented_and_no_other(name: str, command:
 
 
 def test_no_command_is_documented_that_is_not_there() -> None:
-    known = {name for name, _ in commands()} | {"openkls key"}
+    known = {name for name, _ in commands()} | {"openkls key", "openkls account", "openkls model"}
     assert set(sections(CLI)) | set(sections(CLI, "### ")) == known
 
 
@@ -132,10 +143,61 @@ def test_the_examples_of_signed_urls_verify() -> None:
     assert pushauth.check_hmac({"camera-1": ("TESTSECRET",)}, url.partition("?")[2], 0) == 200
 
 
+def test_the_example_that_checks_a_question_accepts_ours_and_no_other() -> None:
+    page = (ROOT / "docs/how-to/protect-a-publish-domain.md").read_text()
+    example: dict[str, Any] = {}
+    exec(re.findall(r"```python\n(.+?)```", page, re.DOTALL)[2], example)
+    is_ours, now = example["is_ours"], str(int(time.time()))
+    signatures = build_signatures(("old", "new"), now, b"{}")
+    assert is_ours("new", now, signatures, b"{}")
+    assert is_ours("old", now, signatures, b"{}")
+    assert not is_ours("other", now, signatures, b"{}")
+    assert not is_ours("new", now, signatures, b"{ }")
+    past = str(int(time.time()) - 1000)
+    assert not is_ours("new", past, build_signatures(("new",), past, b"{}"), b"{}")
+    for name in (TIMESTAMP_HEADER, SIGNATURE_HEADER):
+        assert f"`{name}`" in page
+    for limit in (ASKS_PER_SERVER_LIMIT, ASKS_LIMIT, PUB_PARAM_LIMIT):
+        assert re.search(rf"\b{limit}\b", page)
+
+
+def test_the_toml_example_of_https_is_right() -> None:
+    (example,) = re.findall(r"```toml\n(.+?)```", (ROOT / "docs/how-to/https.md").read_text(), re.DOTALL)
+    config.check(msgspec.convert(tomllib.loads(example), config.Config))
+
+
+def test_the_example_of_a_policy_does_what_its_page_says() -> None:
+    page = (ROOT / "docs/how-to/policies.md").read_text()
+    (example,) = re.findall(r"```toml\n(.+?)```", page, re.DOTALL)
+    tree = msgspec.convert(tomllib.loads(f'[[account]]\nid = "1"\n{example}'), config.Config)
+    found = KeyRing(tree.account).find("AKSUPPORT")
+    assert found is not None
+    assert found.policy is not None
+    here = Resource("cn-beijing-6", "1", "demo", "push.demo.local", "live", "s1")
+    asked = {
+        ("ListStreamDurations", here): Verdict.ALLOWED,
+        ("GetBlacklist", here._replace(stream=None)): Verdict.ALLOWED,
+        ("ForbidStream", here): Verdict.ALLOWED,
+        ("ForbidStream", here._replace(app="vod")): Verdict.NOT_ALLOWED,
+        ("ForbidStream", here._replace(stream="opening")): Verdict.DENIED,
+        ("ResumeStream", here._replace(stream="opening")): Verdict.ALLOWED,
+    }
+    assert {question: found.policy.weigh(*question) for question in asked} == asked
+    rows = re.findall(r"^\| (Allow|Deny) `(.+?)` \| ([a-z ]+) \| ([a-z ]+) \| ([a-z ]+) \|$", page, re.MULTILINE)
+    assert len(rows) == 5
+    for effect, places, *said in rows:
+        statement = {"Effect": effect, "Action": "*", "Resource": f"krn:ksc:kls:*:*:{places}"}
+        policy = parse_policy([statement], model.load().operations)
+        for word, stream in zip(said, ("s1", "s2", None), strict=True):
+            verdict = policy.weigh("ListStreamDurations", here._replace(stream=stream))
+            wanted = {"allowed": Verdict.ALLOWED, "denied": Verdict.DENIED}.get(word, Verdict.NOT_ALLOWED)
+            assert verdict is wanted, (effect, places, stream)
+
+
 def test_the_toml_examples_are_right() -> None:
     page = (ROOT / "docs/how-to/protect-a-publish-domain.md").read_text()
     examples = "\n".join(re.findall(r"```toml\n(.+?)```", page, re.DOTALL))
     text = f'[[account]]\nid = "1"\n[[account.space]]\nunique_name = "demo"\n{examples}'
     tree = msgspec.convert(tomllib.loads(text), config.Config)
     config.check(tree)
-    assert [door.auth for door in tree.account[0].space[0].doors] == ["md5", "hmac"]
+    assert [door.auth for door in tree.account[0].space[0].doors] == ["md5", "hmac", "external", "none"]

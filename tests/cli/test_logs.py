@@ -7,6 +7,7 @@ from types import TracebackType
 import pytest
 
 from openkls.cli.logs import Level, LineFormatter, redact, set_up
+from openkls.control.ids import request_id
 
 Fault = tuple[type[BaseException], BaseException, TracebackType | None]
 
@@ -59,6 +60,16 @@ def test_control_characters_of_a_peer_are_escaped() -> None:
 
 def test_a_line_has_time_level_and_logger() -> None:
     assert line("begun").partition(" INFO    ")[2] == "openkls.media.rtmp: begun"
+
+
+def test_a_line_of_a_request_begins_with_its_id_once() -> None:
+    token = request_id.set("0f0f")
+    try:
+        assert line("begun").endswith("openkls.media.rtmp: request 0f0f: begun")
+        assert line("request %s: a bug", "0f0f").endswith("openkls.media.rtmp: request 0f0f: a bug")
+    finally:
+        request_id.reset(token)
+    assert "request" not in line("begun")
 
 
 def test_only_our_own_loggers_follow_the_level(monkeypatch: pytest.MonkeyPatch) -> None:

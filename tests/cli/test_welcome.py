@@ -9,7 +9,8 @@ from openkls import config
 from openkls.cli.firstrun import make_first_config
 from openkls.cli.welcome import Endpoints, open_doors_warning, welcome
 
-ENDPOINTS = Endpoints(*(config.Address("127.0.0.1", port) for port in (8080, 1935, 8081)))
+ENDPOINTS_GIVEN = [config.Address("127.0.0.1", port) for port in (8080, 1935, 8081)]
+ENDPOINTS = Endpoints(*ENDPOINTS_GIVEN)
 
 
 @pytest.fixture
@@ -45,6 +46,12 @@ def test_what_listens_everywhere_is_told_as_an_address_to_connect_to(tree: confi
     assert "0.0.0.0" not in told
     told = text(tree, endpoints=Endpoints(*(config.Address("::", port) for port in (8080, 1935, 8081))))
     assert "rtmp://[::1]:1935/live/test" in told
+
+
+def test_https_is_told_of_where_it_is_spoken(tree: config.Config) -> None:
+    assert "https" not in text(tree)
+    secured = Endpoints(*ENDPOINTS_GIVEN, config.Address("0.0.0.0", 8443))
+    assert "  https://127.0.0.1:8443" in text(tree, endpoints=secured)
 
 
 def test_a_domain_that_resolves_nowhere_is_named_in_the_url(tree: config.Config) -> None:
@@ -84,3 +91,11 @@ def test_protected_doors_are_not_warned_of(tree: config.Config) -> None:
     door = config.PublishDomain("push.example.com", auth="md5", keys=("s",))
     moved = msgspec.structs.replace(tree, rtmp=config.Rtmp(listen="0.0.0.0:1935"))
     assert open_doors_warning(with_space(moved, publish_domains=(), publish_domain=(door,))) is None
+
+
+def test_doors_with_an_allow_list_are_not_warned_of_and_those_with_a_deny_list_are(tree: config.Config) -> None:
+    moved = msgspec.structs.replace(tree, rtmp=config.Rtmp(listen="0.0.0.0:1935"))
+    allowing = config.PublishDomain("push.example.com", allow=("192.0.2.0/24",))
+    denying = config.PublishDomain("push.example.com", deny=("192.0.2.0/24",))
+    assert open_doors_warning(with_space(moved, publish_domains=(), publish_domain=(allowing,))) is None
+    assert open_doors_warning(with_space(moved, publish_domains=(), publish_domain=(denying,)))

@@ -218,3 +218,12 @@ def test_loops_end_when_they_are_cancelled(still: Still) -> None:
     loops.cancel()
     still.loop.settle()
     assert loops.cancelled()
+
+
+def test_sync_follows_the_switches_of_accounts(still: Still) -> None:
+    still.loop.run(still.keys.switch_account("2000001", True, EPOCH))
+    still.loop.run(still.house.reconcile.start())
+    assert still.house.key_ring.disabled_accounts == {"2000001"}
+    still.loop.run(still.keys.switch_account("2000001", False, EPOCH))
+    still.loop.run(still.house.reconcile.sync())
+    assert still.house.key_ring.disabled_accounts == set()

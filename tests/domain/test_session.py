@@ -6,7 +6,7 @@ import pytest
 
 from openkls.domain.errors import BusinessError, GatewayError, KlsError, StoreTimeout, StoreUnavailable
 from openkls.domain.keys import StreamName
-from openkls.domain.ports import AccessKey
+from openkls.domain.ports import AccessKey, PushAnswer, PushFacts, PushServer
 from openkls.domain.session import BreakCode, HistoryRow, Reason, Session
 from support_domain import FakePublisher, facts, key, session
 
@@ -70,3 +70,16 @@ def test_gateway_error_carries_its_shape_and_facts() -> None:
 def test_store_failures_are_not_the_callers_fault() -> None:
     assert issubclass(StoreTimeout, StoreUnavailable)
     assert not issubclass(StoreUnavailable, KlsError)
+
+
+def test_what_is_asked_about_a_publish_shows_no_secret() -> None:
+    server = PushServer("https://hooks.example/?token=secret", ("secret key",), private=True)
+    asked = PushFacts("demo", "live", "push.demo.local", "s1", "token=secret", "192.0.2.7")
+    assert repr(server) == "PushServer(private=True)"
+    assert "secret" not in repr(asked)
+    assert "s1" in repr(asked)
+
+
+def test_only_one_answer_of_a_customers_server_accepts() -> None:
+    assert [answer for answer in PushAnswer if answer == "accepted"] == [PushAnswer.ACCEPTED]
+    assert len({str(answer) for answer in PushAnswer}) == len(PushAnswer) == 7

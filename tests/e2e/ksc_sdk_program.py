@@ -1,10 +1,11 @@
 """An application written against the official SDK: its own process, because the SDK leaves import hooks behind.
 
-Usage: ksc_sdk_program.py ENDPOINT ACCESS_KEY SECRET_KEY. Each line of standard input is a JSON array of the client's
-method and its parameters; each line of standard output is the answer.
+Usage: ksc_sdk_program.py ENDPOINT ACCESS_KEY SECRET_KEY. Each line of standard input is a JSON array of an action and
+its parameters; each line of standard output is the answer.
 """
 
 import json
+import re
 import sys
 
 from kscore.session import get_session
@@ -21,7 +22,8 @@ def main() -> None:
         ks_secret_access_key=secret_key,
     )
     for line in sys.stdin:
-        method, parameters = json.loads(line)
+        action, parameters = json.loads(line)
+        method = re.sub("(?<!^)(?=[A-Z])", "_", action).lower()
         print(json.dumps(getattr(client, method)(**parameters)), flush=True)
 
 

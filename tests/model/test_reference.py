@@ -5,11 +5,38 @@ from pathlib import Path
 
 import pytest
 from tools import reference as command
+from tools.provoked import provokers
 
 from openkls.model import load
-from openkls.model.reference import GENERATED, pages
+from openkls.model.reference import GENERATED, NOT_PROVOKED, codes
+from openkls.model.reference import pages as pages_of
+from openkls.model.shapes import ServiceModel
 
+PROVOKERS = {8201: "tests/api/test_codes.py::test_of_8201", "SignatureNotMatch": "tests/api/test_codes.py::test_of_it"}
+# Codes whose tests are still to come. Empty before a release.
+PENDING: set[str | int] = set()
 LINK = re.compile(r"\]\(([\w./-]+\.md)(?:#([\w-]+))?\)")
+
+
+def pages(model: ServiceModel) -> dict[str, str]:
+    return pages_of(model, PROVOKERS)
+
+
+def test_every_code_that_is_not_reserved_has_a_test_that_provokes_it() -> None:
+    assert codes(load()) - set(provokers()) == PENDING
+    assert set(provokers()) <= codes(load()), "a test is marked with a code that is reserved or unknown"
+
+
+def test_errors_page_names_the_test_of_each_code_or_says_that_there_is_none() -> None:
+    lines = pages(load())["errors.md"].partition("## Reserved")[0].splitlines()
+    assert sum(line.endswith("::test_of_8201` |") for line in lines) == 1
+    assert sum(line.endswith("::test_of_it` |") for line in lines) == 1
+    assert sum(line.endswith(f"| {NOT_PROVOKED} |") for line in lines) == len(codes(load())) - 2
+
+
+def test_codes_hold_what_is_not_reserved_of_all_three_tables() -> None:
+    assert {"LimitExceeded", 0, 8500 + 1, 200, 428} <= codes(load())
+    assert not {"StreamNotExist", 1, 8500} & codes(load())
 
 
 def test_pages_under_docs_are_what_the_model_says() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openkls.store import SetupError, load_or_create_secret
+from openkls.store import SetupError, load_or_create_secret, secret_path
 from openkls.store.secrets import Seal, SealBroken
 from support_store import SECRET
 
@@ -95,3 +95,8 @@ def test_seal_of_another_row_or_secret_is_broken() -> None:
 def test_secret_of_another_length_is_refused(length_bytes: int) -> None:
     with pytest.raises(ValueError, match="expected 32"):
         Seal(bytes(length_bytes))
+
+
+def test_secret_file_is_the_one_configured_else_in_the_data_folder(tmp_path: Path) -> None:
+    assert secret_path("", tmp_path) == tmp_path / "secret.key"
+    assert secret_path("/etc/openkls.secret", tmp_path) == Path("/etc/openkls.secret")

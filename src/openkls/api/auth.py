@@ -1,8 +1,11 @@
-"""Who asks: the steps from the claimed key to the verified signature, in the order of the contract's section 4.
+"""Who asks, and may they: the steps from the claimed key to its account, and the key's policy (contract, 4).
 
 Rule: every step either passes or raises the one GatewayError it is there for; a secret is read by `check_signature`
 alone and is in no text. Unknown keys are told from wrong signatures (InvalidAccesskey, SignatureNotMatch) because the
 document's answers do so; an access key is no secret, and what is compared with a secret is compared in constant time.
+
+The answers of REFUSALS are held back by `hold_back` when they are many (security class 21). It is asked after a step
+has refused and nowhere else, so that whoever has the secret is never waited for, whatever others do with the key.
 """
 
 from typing import Final
@@ -11,6 +14,7 @@ from openkls.api.services import Services
 from openkls.api.wire import Call
 from openkls.codec import sigv4
 from openkls.domain.errors import GatewayError
+from openkls.domain.policy import COMPONENT_LIMIT_CHARACTERS, SERVICE_PREFIX, Resource, Verdict
 
 SERVICE: Final = "kls"
 _SHAPES: Final = {
@@ -18,6 +22,10 @@ _SHAPES: Final = {
     sigv4.MissingTimestamp: "MissingTimestamp",
     sigv4.MissingSignature: "MissingSignature",
 }
+# What whoever tries keys and secrets is answered: everything between the key's name and its proof.
+REFUSALS: Final = frozenset(
+    ("InvalidAccesskey", "InvalidTimestamp", "ServiceUnavailableInvalid", "UnavailableRegion", "SignatureNotMatch")
+)
 
 
 def read_claim(services: Services, call: Call) -> None:
@@ -56,3 +64,59 @@ def check_signature(services: Services, call: Call) -> None:
     """SignatureNotMatch."""
     if not sigv4.verify(call.request, call.claim, call.credential.secret_key):
         raise GatewayError("SignatureNotMatch")
+
+
+def check_account(services: Services, call: Call) -> None:
+    """UnavailableAccountID."""
+    if call.credential.account_id in services.keys.disabled_accounts:
+        raise GatewayError("UnavailableAccountID")
+
+
+def check_policy(services: Services, call: Call) -> None:
+    """InvalidAuthenticationCode, in the three texts."""
+    policy = call.credential.policy
+    if policy is None:
+        return
+    resource = _resource(services, call)
+    verdict = policy.weigh(call.operation.name, resource)
+    if verdict is Verdict.ALLOWED:
+        return
+    if verdict is Verdict.NO_STATEMENTS:
+        raise GatewayError("InvalidAuthenticationCode")
+    shape = "InvalidAuthenticationCodeDeny" if verdict is Verdict.DENIED else "InvalidAuthenticationCodeLack"
+    raise GatewayError(shape, SERVICE_PREFIX + call.operation.name, resource.krn)
+
+
+def _resource(services: Services, call: Call) -> Resource:
+    """What the request is about, from parameters that nobody has checked yet.
+
+    A parameter that the action does not have says nothing, else a key could name the one stream it is allowed to an
+    action that lists them all. Nor does a value that is no name: a later step refuses it. The publish domain is the one
+    that streams are recorded under, else a denied one could be asked for by its alias.
+    """
+
+    def named(name: str) -> str | None:
+        value = call.raw.get(name) if name in call.operation.input.members else None
+        return value if isinstance(value, str) and 0 < len(value) <= COMPONENT_LIMIT_CHARACTERS else None
+
+    pubdomain = named("Pubdomain")
+    if pubdomain is not None:
+        pubdomain = services.directory.recorded_name(pubdomain)
+    account_id = call.credential.account_id
+    return Resource(services.region, account_id, named("UniqueName"), pubdomain, named("App"), named("Stream"))
+
+
+async def hold_back(services: Services, call: Call) -> None:
+    """Count a refusal, and let the time pass for which its answer is to be held back."""
+    backoff = services.backoff
+    access_key = call.claim.authorization.access_key
+    delay_seconds = backoff.refuse(access_key, call.client_ip, services.monotonic())
+    if not delay_seconds:
+        return
+    if not backoff.hold():
+        call.closes = True
+        return
+    try:
+        await services.pause(delay_seconds)
+    finally:
+        backoff.let_go()

@@ -19,9 +19,10 @@ from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
 from openkls import config
-from openkls.api import pipeline, wire
+from openkls.api import described, origin, pipeline, tls, wire
 from openkls.api.services import Services
 from openkls.codec.sigv4 import SignedRequest
+from openkls.control import ids
 from openkls.domain.errors import GatewayError
 
 log = logging.getLogger("openkls.api.http")
@@ -56,9 +57,16 @@ GONE: Final = "Gone"
 class Listener:
     """An open port of the API."""
 
-    def __init__(self, socket_server: asyncio.Server, front: "_Front", address: config.Address) -> None:
+    def __init__(
+        self,
+        socket_server: asyncio.Server,
+        front: "_Front",
+        address: config.Address,
+        certificate: tls.Certificate | None = None,
+    ) -> None:
         self._socket_server = socket_server
         self._front = front
+        self._certificate = certificate
         self.address = address
         """The actual host and port."""
 
@@ -71,17 +79,32 @@ class Listener:
         """Stop listening, let what is being answered finish, close every connection. Takes at most about twice
         CLOSE_SECONDS. Idempotent."""
         self._socket_server.close()
+        if self._certificate is not None:
+            self._certificate.close()
         # Without this, shutdown waits for the idle connections too.
         self._front.pre_shutdown()
         await self._front.shutdown(CLOSE_SECONDS)
 
 
-async def listen(services: Services, address: config.Address) -> Listener:
-    """Open a port of the API; port 0 lets the system choose. Raises OSError."""
+async def listen(services: Services, address: config.Address, certificate: tls.Certificate | None = None) -> Listener:
+    """Open a port of the API, HTTPS with a certificate and HTTP without; port 0 lets the system choose. Raises OSError.
+
+    The certificate is watched, for changes of its files, until the port closes.
+    """
     front = _Front(services)
-    server = await asyncio.get_running_loop().create_server(front, address.host, address.port, backlog=BACKLOG)
+    secured: dict[str, Any] = {}
+    if certificate is not None:
+        secured = {
+            "ssl": certificate.context,
+            "ssl_handshake_timeout": tls.HANDSHAKE_SECONDS,
+            "ssl_shutdown_timeout": tls.FAREWELL_SECONDS,
+        }
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(front, address.host, address.port, backlog=BACKLOG, **secured)
+    if certificate is not None:
+        certificate.watch()
     host, port = server.sockets[0].getsockname()[:2]
-    return Listener(server, front, config.Address(host, port))
+    return Listener(server, front, config.Address(host, port), certificate)
 
 
 class _Front(web.Server):
@@ -109,6 +132,7 @@ class _Front(web.Server):
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         request_id = wire.new_request_id()
+        ids.request_id.set(request_id)
         body: bytes | None = b""
         if request.body_exists:
             try:
@@ -121,10 +145,15 @@ class _Front(web.Server):
                 return _cut(request)
         path, query = wire.split_target(request.raw_path)
         signed = SignedRequest(request.method, path, query, tuple(request.headers.items()), body or b"")
-        answer = await pipeline.answer_call(self._services, wire.Call(signed, request_id, oversized=body is None))
+        if described.asks_description(signed):
+            answer = described.answer_description(request_id)
+        else:
+            client_ip = origin.client_ip(request.remote or "", signed.headers, self._services.trusted_proxies)
+            call = wire.Call(signed, request_id, oversized=body is None, client_ip=client_ip)
+            answer = await pipeline.answer_call(self._services, call)
         self.outcomes[answer.error_code] += 1
         response = _response(answer)
-        if request.method == "CONNECT":
+        if answer.closes or request.method == "CONNECT":
             response.force_close()
         transport = request.transport
         if transport is not None and len(answer.body) + transport.get_write_buffer_size() > ANSWER_WAITING_BYTES:
@@ -162,6 +191,7 @@ class _Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         """The answer to what is no HTTP request, or too large a one; the connection closes after it."""
         request_id = wire.new_request_id()
+        ids.request_id.set(request_id)
         if isinstance(exc, LineTooLong):
             answer = wire.gateway_failure(GatewayError("RequestTooLarge", str(exc.args[1])), request_id, None)
         elif status == 400:
@@ -207,6 +237,8 @@ def _response(answer: wire.Answer) -> web.Response:
     }
     if answer.error_code:
         headers["x-amzn-errortype"] = answer.error_code
+    if answer.retry_after_seconds:
+        headers["Retry-After"] = str(answer.retry_after_seconds)
     return web.Response(status=answer.status, body=answer.body, headers=headers)
 
 

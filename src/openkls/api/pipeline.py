@@ -4,17 +4,20 @@ Rule: the order is the table STEPS and nowhere else (contract, 4); whatever a st
 answer in `answer_call`, the one error boundary.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from openkls import model
-from openkls.api import auth, wire
+from openkls.api import audit, auth, wire
 from openkls.api.actions import blacklist, history, realtime
 from openkls.api.services import Place, Services
 from openkls.api.wire import Answer, Call
 from openkls.codec.sigv4 import MAX_QUERY_PARAMETERS, header_value
 from openkls.domain.errors import BusinessError, GatewayError, StoreTimeout, StoreUnavailable
+from openkls.domain.rates import retry_after_seconds
 
 log = logging.getLogger("openkls.api")
 
@@ -22,6 +25,12 @@ Step = Callable[[Services, Call], None]
 Action = Callable[[Services, Place, Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
 METHODS: Final = ("GET", "POST")
+# ListRealtimeStreamsInfo says it in its own envelope (contract, 4).
+OVER_THE_SPEED_LIMIT: Final = 9016
+# A request may say that it is made for a screen: a second window of the same size for each account and action, so that
+# who looks on takes nothing from the programs that work. The names are few, else every name would be a new allowance.
+BUCKET_HEADER: Final = "x-openkls-bucket"
+BUCKETS: Final = frozenset(("top",))
 
 
 def check_size(services: Services, call: Call) -> None:
@@ -48,6 +57,21 @@ def find_operation(services: Services, call: Call) -> None:
 def read_parameters(services: Services, call: Call) -> None:
     """InvalidParameterValue: the body is no JSON object and no form."""
     call.raw = wire.read_parameters(call)
+
+
+def check_rate(services: Services, call: Call) -> None:
+    """LimitExceeded, or RetCode 9016. A call counts once it is accepted here, whatever becomes of it later."""
+    operation = call.operation
+    bucket = header_value(call.request.headers, BUCKET_HEADER)
+    caller = (call.credential.account_id, operation.name, bucket if bucket in BUCKETS else "")
+    rate = operation.rate
+    wait_seconds = services.rates.take(caller, rate.requests, rate.per_seconds, services.monotonic())
+    if not wait_seconds:
+        return
+    call.retry_after_seconds = retry_after_seconds(wait_seconds)
+    if OVER_THE_SPEED_LIMIT in operation.ret_codes:
+        raise BusinessError(OVER_THE_SPEED_LIMIT)
+    raise GatewayError("LimitExceeded")
 
 
 def check_parameters(services: Services, call: Call) -> None:
@@ -91,11 +115,11 @@ STEPS: Final[tuple[Step, ...]] = (
     auth.check_time,
     auth.check_scope,
     auth.check_signature,
-    # UnavailableAccountID has its place here: an account that is switched off (part 2).
+    auth.check_account,
     find_operation,
     read_parameters,
-    # InvalidAuthenticationCode has its place here: the key's policy (part 2).
-    # LimitExceeded, or RetCode 9016, has its place here: the account's rate for the action (part 2).
+    auth.check_policy,
+    check_rate,
     check_parameters,
     check_ownership,
     check_opened,
@@ -116,16 +140,34 @@ ACTIONS: Final[Mapping[str, Action]] = {
 
 
 async def answer_call(services: Services, call: Call) -> Answer:
-    """Take a call through the steps and its action; never raises but for a cancellation."""
+    """Take a call through the steps and its action, and write down what is audited; never raises but for a
+    cancellation."""
+    try:
+        answer = await _answer(services, call)
+    except asyncio.CancelledError:
+        if audit.is_audited(call):
+            await audit.record(services, call, None)
+        raise
+    if audit.is_audited(call):
+        await audit.record(services, call, answer)
+    if call.retry_after_seconds or call.closes:
+        return replace(answer, retry_after_seconds=call.retry_after_seconds, closes=call.closes)
+    return answer
+
+
+async def _answer(services: Services, call: Call) -> Answer:
     try:
         for step in STEPS:
             step(services, call)
+        call.reached = True
         data = await ACTIONS[call.operation.name](services, call.place, call.parameters)
         return wire.success(data, call.request_id)
     except BusinessError as error:
         log.debug("request %s: %s", call.request_id, error)
         return wire.business_failure(call.operation, error.ret_code, call.request_id)
     except GatewayError as error:
+        if error.shape in auth.REFUSALS:
+            await auth.hold_back(services, call)
         return _refuse(call, error)
     except StoreTimeout as error:
         log.warning("request %s: the store was late: %s", call.request_id, error)

@@ -1,16 +1,20 @@
 """What the actions work with. Rule: values handed in by the composition root; nothing here is made or decided."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from openkls import config
+from openkls.control.audit import AuditTrail
 from openkls.control.directory import Directory
 from openkls.control.forbid import Forbids
 from openkls.control.keyring import KeyRing
 from openkls.control.live import LiveStreams
+from openkls.domain.backoff import Backoff
 from openkls.domain.blacklist import Blacklist
 from openkls.domain.ports import HistoryPort
+from openkls.domain.rates import Rates
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +31,15 @@ class Services:
     blacklist: Blacklist
     live: LiveStreams
     history: HistoryPort
+    audit: AuditTrail
+    rates: Rates
+    backoff: Backoff
     clock: Callable[[], float]
     monotonic: Callable[[], float]
+    trusted_proxies: tuple[config.Network, ...] = ()
+    """Whose word on where a request comes from is taken."""
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    """Lets so many seconds pass."""
 
 
 @dataclass(frozen=True, slots=True)

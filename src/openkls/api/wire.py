@@ -43,6 +43,8 @@ class Call:
     request_id: str
     oversized: bool = False
     """The body is over BODY_LIMIT_BYTES and was not read."""
+    client_ip: str = ""
+    """Who asks."""
     claim: Claim = field(init=False)
     credential: Credential = field(init=False)
     query: dict[str, str] = field(init=False)
@@ -52,6 +54,12 @@ class Call:
     parameters: Mapping[str, Any] = field(init=False)
     """The parameters as the model reads them."""
     place: Place = field(init=False)
+    reached: bool = False
+    """All steps passed: the action was begun."""
+    retry_after_seconds: int = 0
+    """When the caller may come again; 0 says nothing of it."""
+    closes: bool = False
+    """The connection ends with the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,11 @@ class Answer:
     body: bytes
     request_id: str
     error_code: str = ""
+    ret_code: int = 0
+    retry_after_seconds: int = 0
+    """For the header Retry-After; 0 is none."""
+    closes: bool = False
+    """The connection ends with it."""
 
 
 # -- reading ------------------------------------------------------------------------------------------------------
@@ -92,12 +105,10 @@ def split_target(target: str) -> tuple[str, str]:
 
 def read_pairs(text: str) -> dict[str, str]:
     """The parameters of a query or a form; of a name that comes twice the last counts, as in a JSON object."""
-    pairs = {}
-    for pair in text.split("&"):
-        if pair:
-            name, _, value = pair.partition("=")
-            pairs[_unquote(name)] = _unquote(value)
-    return pairs
+    parts = [pair.partition("=") for pair in text.split("&") if pair]
+    if "%" in text or "+" in text:
+        return {_unquote(name): _unquote(value) for name, _, value in parts}
+    return {name: value for name, _, value in parts}
 
 
 def _unquote(text: str) -> str:
@@ -196,7 +207,8 @@ def business_failure(operation: model.Operation, ret_code: int, request_id: str)
 
 
 def _answer_data(data: dict[str, Any], request_id: str) -> Answer:
-    return Answer(200, JSON_TYPE, _encode({"Data": data, "RequestId": request_id}), request_id)
+    body = _encode({"Data": data, "RequestId": request_id})
+    return Answer(200, JSON_TYPE, body, request_id, ret_code=data["RetCode"])
 
 
 def gateway_failure(error: GatewayError, request_id: str, accept: str | None) -> Answer:

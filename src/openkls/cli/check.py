@@ -5,10 +5,12 @@ from typing import Annotated
 
 import typer
 
+from openkls.api.tls import Certificate, CertificateError
 from openkls.cli.place import CONFIG_NAME, data_dir, find_config, load_config
 from openkls.cli.screen import fail, note, plain, say
 from openkls.cli.welcome import open_doors_warning
-from openkls.config import Config, PlayDomain, PublishDomain, Space
+from openkls.config import Config, ConfigError, PlayDomain, PublishDomain, Space
+from openkls.control.keyring import KeyRing
 
 ConfigOption = Annotated[
     Path | None,
@@ -28,6 +30,14 @@ def check_config(config: ConfigOption = None) -> None:
         fail(f"{config}: there is no such file")
     path = find_config(config)
     tree = load_config(path)
+    try:
+        KeyRing(tree.account)  # which reads the policies
+        if tree.api.tls_listen:
+            Certificate(Path(tree.api.tls_certificate), Path(tree.api.tls_key))
+    except ConfigError as error:
+        fail(str(error))
+    except CertificateError as error:
+        fail(f"api.{error.key}: {error}")
     if path is None:
         say(f"OK: no configuration here; `openkls serve` would make {data_dir()}/{CONFIG_NAME}.")
         return
@@ -40,8 +50,9 @@ def check_config(config: ConfigOption = None) -> None:
 
 
 def _account_of(tree: Config) -> list[str]:
+    secured = f" and HTTPS on {tree.api.tls_listen}" if tree.api.tls_listen else ""
     lines = [
-        f"API on {tree.api.listen}, RTMP on {tree.rtmp.listen}, play on {tree.play.listen};"
+        f"API on {tree.api.listen}{secured}, RTMP on {tree.rtmp.listen}, play on {tree.play.listen};"
         f" region {tree.server.region}",
         f"data in {tree.server.data_dir}, history kept for {tree.store.retention_days} days,"
         f" days begin in {tree.server.timezone}",

@@ -17,7 +17,7 @@ ACCOUNT_DIGITS = 10
 _TEMPLATE = """\
 # OpenKLS, made at the first start. It holds a secret: keep its mode at 0600.
 # Every key is explained in docs/reference/configuration.md; `openkls check-config` says whether a change is right.
-# A change is taken up at the next start.
+# Accounts, keys, spaces and [limits] are taken up on SIGHUP, everything else at the next start.
 
 [server]
 region = "cn-beijing-6"             # the region requests are signed for

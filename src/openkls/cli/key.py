@@ -1,32 +1,34 @@
-"""`openkls key`: key pairs made at run time. Rule: a secret is shown when it is made, and never again.
+"""`openkls key`: key pairs made at run time. Rule: a secret is shown when it is made, and never again; each change is
+a row of the audit.
 
 The store is opened beside a running service, which re-reads its keys every few seconds.
 """
 
-import asyncio
+import sys
 import time
-from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, NoReturn
 
 import typer
 from rich.table import Table
 
-from openkls import store
 from openkls.cli.check import ConfigOption
 from openkls.cli.firstrun import new_access_key, new_secret_key
 from openkls.cli.place import local_config
 from openkls.cli.screen import USAGE, fail, note, plain, say, show
+from openkls.cli.shelf import author, with_store
+from openkls.cli.spans import read_span_seconds
 from openkls.config import Config
-from openkls.domain.errors import StoreUnavailable
-from openkls.domain.ports import AccessKey, KeysPort
-from openkls.store.secrets import SECRET_FILE
+from openkls.control.keyring import read_policy
+from openkls.domain.policy import TEXT_LIMIT_CHARACTERS, PolicyError
+from openkls.domain.ports import AccessKey
 
-T = TypeVar("T")
+KeyArgument = Annotated[str, typer.Argument(help="A key of the store.", metavar="ACCESS_KEY")]
 
 keys = typer.Typer(
-    help="Make, list and disable key pairs. Works while the service runs; it notices within seconds.",
+    help="Make, list, rotate and disable key pairs. Works while the service runs; it notices within seconds.",
     no_args_is_help=True,
 )
 
@@ -37,6 +39,10 @@ def create(
         str | None,
         typer.Option("--account", metavar="ID", help="Account it signs for; needed where there are several."),
     ] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option("--policy", metavar="FILE", help="JSON statements of what it may do; default: full rights."),
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Make a key pair and print it, ready to be put into an environment.
@@ -44,15 +50,13 @@ def create(
     The secret is shown this once: the store keeps it encrypted.
     """
     local = local_config(config)
-    account_id = _account(local, account)
-    local.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-    async def make(port: KeysPort) -> AccessKey:
-        return await port.create(account_id, new_access_key(), new_secret_key(), int(time.time()))
-
-    made = _with_keys(local, make)
-    say(f"OPENKLS_ACCESS_KEY={made.access_key}")
-    say(f"OPENKLS_SECRET_KEY={made.secret_key}")
+    account_id = account_of(local, account)
+    statements = None if policy is None else _read_statements(policy)
+    pair = new_access_key(), new_secret_key()
+    made = with_store(
+        local, lambda store: store.keys.create(account_id, *pair, int(time.time()), statements, by=author())
+    )
+    _show_pair(made)
     note(f"Made for account {plain(account_id)}. The secret is not shown again.")
 
 
@@ -60,37 +64,87 @@ def create(
 def list_keys(config: ConfigOption = None) -> None:
     """List the key pairs of the configuration and of the store, without their secrets."""
     local = local_config(config)
-    table = Table("access key", "account", "state", "made", box=None, pad_edge=False)
+    table = Table("access key", "account", "state", "rights", "made", box=None, pad_edge=False)
     for account in local.account:
         for key in account.key:
-            table.add_row(plain(key.access_key), plain(account.id), "enabled", "in the configuration")
-    for made in _with_keys(local, lambda port: port.since(0)) if local.data_dir.is_dir() else []:
-        moment = datetime.fromtimestamp(made.created_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
-        state = "enabled" if made.enabled else "disabled"
-        table.add_row(plain(made.access_key), plain(made.account_id), state, moment)
+            cells = plain(key.access_key), plain(account.id), "enabled", _rights(key.policy)
+            table.add_row(*cells, "in the configuration")
+    for made in with_store(local, lambda store: store.keys.since(0)) if local.data_dir.is_dir() else []:
+        cells = plain(made.access_key), plain(made.account_id), _state(made), _rights(made.policy)
+        table.add_row(*cells, _moment(made.created_at))
     show(table)
 
 
 @keys.command("disable")
-def disable(
-    access_key: Annotated[str, typer.Argument(help="The key to switch off.", metavar="ACCESS_KEY")],
-    config: ConfigOption = None,
-) -> None:
+def disable(access_key: KeyArgument, config: ConfigOption = None) -> None:
     """Switch a key pair of the store off for good."""
-    local = local_config(config)
-    if any(key.access_key == access_key for account in local.account for key in account.key):
-        fail(f"{access_key} is in the configuration: take it out there and restart the service", USAGE)
-
-    async def switch_off(port: KeysPort) -> AccessKey | None:
-        return await port.disable(access_key, int(time.time()))
-
-    found = _with_keys(local, switch_off) if local.data_dir.is_dir() else None
+    local = _local_without(config, access_key)
+    now = int(time.time())
+    found = with_store(local, lambda store: store.keys.disable(access_key, now, by=author()))
     if found is None:
-        fail(f"there is no key {access_key}; `openkls key list` shows those there are")
+        _fail_unknown(access_key)
     say(f"{plain(access_key)} is disabled.")
 
 
-def _account(local: Config, account: str | None) -> str:
+@keys.command("rotate")
+def rotate(
+    access_key: KeyArgument,
+    grace: Annotated[
+        str, typer.Option("--grace", metavar="SPAN", help="How long the old pair signs on: 0s, 90s, 15m, 24h, 7d.")
+    ] = "24h",
+    config: ConfigOption = None,
+) -> None:
+    """Make a new key pair in the place of an old one, with the same account and policy, and print it.
+
+    The old pair signs on for a while, so that programs can be changed one by one.
+    """
+    local = _local_without(config, access_key)
+    now = int(time.time())
+    end = now + read_span_seconds(grace, "--grace")
+    pair = new_access_key(), new_secret_key()
+    try:
+        found = with_store(local, lambda store: store.keys.rotate(access_key, *pair, now, end, by=author()))
+    except ValueError as error:
+        fail(f"{error}; make a new one: openkls key create")
+    if found is None:
+        _fail_unknown(access_key)
+    old, new = found
+    _show_pair(new)
+    note(f"{plain(access_key)} {_ending(old, now)}. The new secret is not shown again.")
+
+
+@keys.command("policy")
+def policy(
+    access_key: KeyArgument,
+    file: Annotated[
+        str | None, typer.Argument(help="JSON statements; - is stdin. Without it: show the policy.", metavar="[FILE]")
+    ] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Take the policy away: full rights in its account.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Show, set or clear what a key pair of the store may do."""
+    if clear and file is not None:
+        fail("give FILE or --clear, not both", USAGE)
+    local = _local_without(config, access_key)
+    if file is None and not clear:
+        rows = with_store(local, lambda store: store.keys.since(0))
+        known = next((row for row in rows if row.access_key == access_key), None)
+        if known is None:
+            _fail_unknown(access_key)
+        if known.policy is None:
+            note("It has no policy: full rights in its account.")
+        else:
+            say(plain(known.policy))
+        return
+    statements = None if file is None else _read_statements(file)
+    now = int(time.time())
+    if with_store(local, lambda store: store.keys.set_policy(access_key, statements, now, by=author())) is None:
+        _fail_unknown(access_key)
+    say(f"{plain(access_key)} has {'full rights in its account' if statements is None else 'its new policy'}.")
+
+
+def account_of(local: Config, account: str | None) -> str:
+    """The account meant, which the configuration must have; ends the command when that is unclear."""
     known = [known.id for known in local.account]
     if account is None and len(known) == 1:
         return known[0]
@@ -101,18 +155,54 @@ def _account(local: Config, account: str | None) -> str:
     return account
 
 
-def _with_keys(local: Config, use: Callable[[KeysPort], Awaitable[T]]) -> T:
-    """Open the store of the configuration, use its keys, close it."""
+def _local_without(config: Path | None, access_key: str) -> Config:
+    """The local configuration, in which the key must not be: its keys are changed there."""
+    local = local_config(config)
+    if any(key.access_key == access_key for account in local.account for key in account.key):
+        fail(f"{access_key} is in the configuration: change it there, then send the service SIGHUP", USAGE)
+    return local
 
-    async def work() -> T:
-        path = Path(local.store.secret_file) if local.store.secret_file else local.data_dir / SECRET_FILE
-        opened = await store.open_store(local.store.url, local.data_dir, store.load_or_create_secret(path))
-        try:
-            return await use(opened.keys)
-        finally:
-            await opened.close()
 
+def _read_statements(file: str) -> str:
+    """The JSON of a file, checked; ends the command when it is no policy."""
     try:
-        return asyncio.run(work())
-    except (store.SetupError, StoreUnavailable) as error:
-        fail(str(error))
+        with nullcontext(sys.stdin) if file == "-" else open(file, encoding="utf-8") as source:
+            # One character more than is allowed, so that too long a text is refused as what it is.
+            text = source.read(TEXT_LIMIT_CHARACTERS + 1)
+        read_policy(text)
+    except OSError as error:
+        fail(f"{file}: cannot be read: {error.strerror}", USAGE)
+    except (UnicodeDecodeError, PolicyError) as error:
+        fail(f"{file}: {error}", USAGE)
+    return text.strip()
+
+
+def _show_pair(made: AccessKey) -> None:
+    say(f"OPENKLS_ACCESS_KEY={made.access_key}")
+    say(f"OPENKLS_SECRET_KEY={made.secret_key}")
+
+
+def _state(key: AccessKey) -> str:
+    if not key.enabled:
+        return "disabled"
+    if key.expires_at is None:
+        return "enabled"
+    return f"until {_moment(key.expires_at)}" if key.lives(time.time()) else "expired"
+
+
+def _ending(old: AccessKey, now: int) -> str:
+    if old.expires_at is None or old.expires_at <= now:
+        return "signs no longer"
+    return f"signs until {_moment(old.expires_at)}"
+
+
+def _rights(policy: object) -> str:
+    return "full" if policy is None else "by its policy"
+
+
+def _moment(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _fail_unknown(access_key: str) -> NoReturn:
+    fail(f"there is no key {access_key}; `openkls key list` shows those there are")

@@ -1,7 +1,7 @@
 """The service's log lines. Rule: a line never carries a secret, and never a control character that came from a peer.
 
 Both are done where the line is made, for every logger and for tracebacks too: whoever writes a log call need not think
-of it.
+of it. So is the RequestId put in front of whatever is logged for a request.
 """
 
 import logging
@@ -9,6 +9,8 @@ import re
 import sys
 import time
 from enum import StrEnum
+
+from openkls.control.ids import request_id
 
 HIDDEN = "***"
 
@@ -41,6 +43,9 @@ class LineFormatter(logging.Formatter):
         """The line, and a traceback's lines behind it."""
         moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.created))
         message = "".join(_visible(char) for char in record.getMessage())
+        served = request_id.get()
+        if served and served not in message:
+            message = f"request {served}: {message}"
         line = f"{moment}.{int(record.msecs):03d} {record.levelname:<7} {record.name}: {message}"
         if record.exc_info:
             for part in self.formatException(record.exc_info).split("\n"):

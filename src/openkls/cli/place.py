@@ -32,10 +32,10 @@ class Access:
     def __repr__(self) -> str:
         return f"Access({self.endpoint!r}, {self.access_key!r})"
 
-    def open(self) -> client.OpenApi:
-        """A client for it; ends the command when the endpoint is none."""
+    def open(self, bucket: str = "") -> client.OpenApi:
+        """A client for it, its calls counted in ``bucket``; ends the command when the endpoint is none."""
         try:
-            return client.OpenApi(self.endpoint, self.access_key, self.secret_key, self.region)
+            return client.OpenApi(self.endpoint, self.access_key, self.secret_key, self.region, bucket=bucket)
         except ValueError as error:
             fail(str(error), USAGE)
 

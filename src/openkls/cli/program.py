@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from openkls.cli import call, check, key, play, publish, serve, top
+from openkls.cli import account, audit, call, cert, check, key, model, play, publish, serve, top
 from openkls.cli.screen import say
 
 app = typer.Typer(
@@ -37,11 +37,15 @@ def _program(
 
 app.command("serve")(serve.serve)
 app.command("check-config")(check.check_config)
+app.command("cert")(cert.cert)
 app.command("call", epilog=call.EPILOG)(call.call)
 app.command("publish")(publish.publish)
 app.command("play")(play.play)
 app.command("top")(top.top)
+app.command("audit")(audit.audit)
 app.add_typer(key.keys, name="key")
+app.add_typer(account.accounts, name="account")
+app.add_typer(model.commands, name="model")
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """`openkls serve`: the service, from its first start to its clean end.
 
-Rule: whatever is wrong with the set-up is one line; the first signal ends the service cleanly, the second at once.
+Rule: whatever is wrong with the set-up is one line; the first signal ends the service cleanly, the second at once;
+SIGHUP reads the configuration again, and a wrong one changes nothing.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from openkls.cli.firstrun import make_first_config
 from openkls.cli.place import data_dir, find_config, load_config
 from openkls.cli.screen import fail, note, out, plain, say
 from openkls.cli.welcome import Endpoints, open_doors_warning, welcome
-from openkls.config import Config
+from openkls.config import Config, ConfigError, load
 from openkls.store.errors import SetupError
 
 log = logging.getLogger("openkls.cli.serve")
@@ -33,6 +34,7 @@ STOP_SECONDS = 10.0
 # A viewer or a publisher is a file; what systemd and containers commonly give, and enough for a first site.
 OPEN_FILES_WANTED = 65_536
 LOOP_VARIABLE = "OPENKLS_LOOP"
+STDIN = 0
 SIGNAL_EXIT_BASE = 128  # the shell's convention for a process that a signal ended
 
 
@@ -42,7 +44,7 @@ def serve(
         logs.Level, typer.Option("--log-level", help="How much is logged to stderr.", case_sensitive=False)
     ] = logs.Level.INFO,
 ) -> None:
-    """Run the service until Ctrl-C or SIGTERM.
+    """Run the service until Ctrl-C or SIGTERM; SIGHUP reads the configuration again.
 
     Without a configuration the first start makes a data folder, ./openkls-data, with an account, a key pair, the space
     "demo" and the app "live"; later starts use it and keep what it holds. OPENKLS_<SECTION>__<KEY> in the environment
@@ -78,13 +80,28 @@ def _first_start() -> Path:
 
 async def _run(tree: Config, path: Path) -> bool:
     """Serve until a signal; whether the service ended within its time."""
-    stop = asyncio.Event()
-    _listen_for_signals(asyncio.get_running_loop(), stop)
+    stop, hangup = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    _listen_for_signals(loop, stop)
+    # Not to be ended by one that comes early: it is heeded when the service is up.
+    loop.add_signal_handler(signal.SIGHUP, hangup.set)
+    on_terminal = os.isatty(STDIN)
     service = await Service.start(tree)
-    endpoints = Endpoints(service.api_address, service.rtmp_address, service.play_address)
+    endpoints = Endpoints(service.api_address, service.rtmp_address, service.play_address, service.api_tls_address)
     for line in welcome(tree, path, endpoints, out.is_terminal, _program()):
         say(plain(line))
     out.file.flush()
+
+    def on_hangup() -> None:
+        if on_terminal and not os.isatty(STDIN):
+            # The terminal it was started on is gone: nobody is left to press Ctrl-C.
+            stop.set()
+        else:
+            _reload(service, path)
+
+    loop.add_signal_handler(signal.SIGHUP, on_hangup)
+    if hangup.is_set():
+        on_hangup()
     await stop.wait()
     note("Ending: closing streams and writing history. Ctrl-C again ends at once.")
     try:
@@ -93,6 +110,29 @@ async def _run(tree: Config, path: Path) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+def _reload(service: Service, path: Path) -> None:
+    """Read the configuration again and take it up; a few milliseconds, in which nothing else is served."""
+    try:
+        tree = load(path, os.environ)
+        waiting = service.reload(tree)
+    except ConfigError as error:
+        log.error("the configuration is not taken up, nothing has changed: %s", error)
+        return
+    accounts = tree.account
+    log.info(
+        "the configuration is taken up: %s; %d account(s), %d key(s), %d space(s)",
+        path,
+        len(accounts),
+        sum(len(account.key) for account in accounts),
+        sum(len(account.space) for account in accounts),
+    )
+    if waiting:
+        log.warning("unchanged until a restart: %s", ", ".join(waiting))
+    warning = open_doors_warning(tree)
+    if warning:
+        log.warning("%s", warning)
 
 
 def _program() -> str:

@@ -21,6 +21,7 @@ class Endpoints:
     api: Address
     rtmp: Address
     play: Address
+    api_tls: Address | None = None
 
 
 def welcome(
@@ -30,10 +31,12 @@ def welcome(
     api = authority(reachable(endpoints.api.host), endpoints.api.port)
     rtmp = authority(reachable(endpoints.rtmp.host), endpoints.rtmp.port)
     play = authority(reachable(endpoints.play.host), endpoints.play.port)
+    secured = endpoints.api_tls
     lines = [
         "OpenKLS is running. Ctrl-C ends it.",
         "",
         f"  API         http://{api}   region {tree.server.region}, service kls",
+        *([f"              https://{authority(reachable(secured.host), secured.port)}"] if secured else []),
         f"  RTMP        rtmp://{rtmp}",
         f"  HTTP-FLV    http://{play}",
         *_keys(tree, path, on_terminal),
@@ -62,13 +65,17 @@ def open_doors_warning(tree: Config) -> str | None:
     if _is_loopback(host):
         return None
     names = [
-        door.name for account in tree.account for space in account.space for door in space.doors if door.auth == "none"
+        door.name
+        for account in tree.account
+        for space in account.space
+        for door in space.doors
+        if door.auth == "none" and not door.allow
     ]
     if not names:
         return None
     return (
         f"RTMP listens on {tree.rtmp.listen}, and whoever reaches it may push through: {', '.join(names)}."
-        f' Give these publish domains auth = "md5" or "hmac" and keys ({_HOW_TO}).'
+        f" Give these publish domains an auth or an allow list ({_HOW_TO})."
     )
 
 

@@ -7,6 +7,10 @@ signature there?), then it looks the key up, then `is_timely`, then it compares 
 `verify`. Text is what a server decodes from the wire with UTF-8 and surrogateescape, so that any byte survives.
 Real clients disagree about the canonical query, so it has several readings; each covers every byte of the query, hence
 a request that verifies under any of them is the request that was signed.
+
+This runs for every request, and a client's requests of one second differ in little but query and signature: what
+stays is remembered in caches of a bounded size, by the very text it was read from (`_read_unsigned`, `_signed_at`,
+`_begin_mac`). Filling them with rubbish makes others no slower than they would be without.
 """
 
 import hmac
@@ -28,16 +32,23 @@ MAX_EXPIRES_SECONDS: Final = 604_800  # seven days, SigV4's own limit for presig
 MAX_SIGNED_HEADERS: Final = 64  # a name repeated 1,600 times in 8 KB would repeat its value as often into a hash
 MAX_QUERY_PARAMETERS: Final = 1_024  # decoding, encoding and sorting are paid before the caller is known
 MAX_CACHED_KEYS: Final = 512  # one a day for each key and scope in use
+MAX_CACHED_CLAIMS: Final = 512  # one for each client and kind of request; of at most a header's 8 KB each
 
 # (I) What a body-less request may have signed for a content-length it does not send: SDKs whose HTTP library
 # drops the header of a GET, among them the document's own samples.
 ABSENT_CONTENT_LENGTHS: Final = ("", "0")
 
 _UNRESERVED: Final = "-_.~"  # RFC 3986, 2.3, beside letters and digits
+_PLAIN: Final = re.compile(r"[A-Za-z0-9\-_.~]*")
+# A query that decoding and encoding leave as it is, but for the order.
+_PLAIN_QUERY: Final = re.compile("{0}={0}(?:&{0}={0})*+".format(r"[A-Za-z0-9\-_.~]*+"))
 _SIGNATURE: Final = re.compile(r"[0-9a-f]{64}")
 _SCOPE_DATE: Final = re.compile(r"[0-9]{8}")
 _EXPIRES: Final = re.compile(r"[0-9]{1,6}")
 _SIGNATURE_PARAMETER: Final = "X-Amz-Signature"
+_SIGNATURE_FIELD: Final = "Signature="
+_ANY_SIGNATURE: Final = "0" * 64
+_EMPTY_HASH: Final = sha256(b"").hexdigest()
 
 
 class MissingAccesskey(ProtocolError):
@@ -95,16 +106,15 @@ def read_claim(request: SignedRequest) -> Claim:
     Raises, in this order: ProtocolError with a ``limit`` for too many query parameters, MissingAccesskey,
     MissingTimestamp, MissingSignature. Neither the key nor the date nor the signature is judged here.
     """
-    pairs = _split_query(request.query)
+    _check_count(request.query)
     header = header_value(request.headers, "authorization")
     if header is not None:
-        fields = _authorization_fields(header)
-        _require_credential(fields)
         date = header_value(request.headers, "x-amz-date") or header_value(request.headers, "date")
         if not date:
+            _require_credential(_authorization_fields(header))
             raise MissingTimestamp("a signed request needs an X-Amz-Date or a Date header")
-        return Claim(_read_authorization(fields), date)
-    fields, repeated = _presigned_fields(pairs)
+        return Claim(parse_authorization(header), date)
+    fields, repeated = _presigned_fields(_split_query(request.query))
     _require_credential(fields)
     if not fields.get("Date"):
         raise MissingTimestamp("a presigned request needs X-Amz-Date in its query")
@@ -123,6 +133,20 @@ def parse_authorization(header: str) -> Authorization:
 
     Raises MissingAccesskey where there is no credential, MissingSignature where anything else is amiss.
     """
+    before, _, signature = header.rstrip().partition(_SIGNATURE_FIELD)
+    if _SIGNATURE.fullmatch(signature):
+        return Authorization(*_read_unsigned(before), signature)
+    return _read_header(header)
+
+
+@lru_cache(MAX_CACHED_CLAIMS)
+def _read_unsigned(before: str) -> tuple[str, str, str, str, tuple[str, ...]]:
+    """Read a header up to its signature; any will do. Cached; raises as `parse_authorization`."""
+    read = _read_header(before + _SIGNATURE_FIELD + _ANY_SIGNATURE)
+    return read.access_key, read.date, read.region, read.service, read.signed_headers
+
+
+def _read_header(header: str) -> Authorization:
     fields = _authorization_fields(header)
     _require_credential(fields)
     return _read_authorization(fields)
@@ -189,11 +213,18 @@ def is_timely(claim: Claim, now: float) -> bool:
 
     Near enough is 15 minutes both ways, and up to the expiry after it for a presigned request.
     """
-    signed_at = parse_amz_date(claim.amz_date)
-    if signed_at is None or build_amz_date(signed_at)[:8] != claim.authorization.date:
+    signed_at = _signed_at(claim.amz_date, claim.authorization.date)
+    if signed_at is None:
         return False
     latest = MAX_SKEW_SECONDS if claim.expires_seconds is None else claim.expires_seconds
     return signed_at - MAX_SKEW_SECONDS <= now <= signed_at + latest
+
+
+@lru_cache(MAX_CACHED_CLAIMS)
+def _signed_at(amz_date: str, scope_date: str) -> int | None:
+    """Unix seconds of a date that is of its scope's day, None for another and for what is no date. Cached."""
+    signed_at = parse_amz_date(amz_date)
+    return signed_at if signed_at is not None and build_amz_date(signed_at)[:8] == scope_date else None
 
 
 def verify(request: SignedRequest, claim: Claim, secret_key: str) -> bool:
@@ -204,18 +235,16 @@ def verify(request: SignedRequest, claim: Claim, secret_key: str) -> bool:
     """
     authorization = claim.authorization
     names = authorization.signed_headers
-    body_hash = sha256(request.body).hexdigest()
+    body_hash = sha256(request.body).hexdigest() if request.body else _EMPTY_HASH
     said_hash = header_value(request.headers, "x-amz-content-sha256")
     if "host" not in names or said_hash not in (None, body_hash):
         return False
-    key = signing_key(secret_key, authorization.date, authorization.region, authorization.service)
-    expected = authorization.signature.encode()
-    queries = canonical_queries(request.query)
+    _check_count(request.query)
     for header_lines in _canonical_headers(request, names):
-        for query in queries:
+        for query in _readings(request.query):
             canonical = _join_canonical(request.method, request.path, query, header_lines, names, body_hash)
-            computed = _signature(key, canonical, claim.amz_date, authorization)
-            if hmac.compare_digest(computed.encode(), expected):
+            computed = _signature(canonical, secret_key, claim.amz_date, authorization)
+            if hmac.compare_digest(computed, authorization.signature):
                 return True
     return False
 
@@ -225,8 +254,9 @@ def _canonical_headers(request: SignedRequest, names: Sequence[str]) -> Iterator
     canonical: dict[str, str] = {}
     for name, value in request.headers:
         lowered = name.lower()
-        text = " ".join(value.split())
-        canonical[lowered] = f"{canonical[lowered]},{text}" if lowered in canonical else text
+        if lowered in names:
+            text = " ".join(value.split())
+            canonical[lowered] = f"{canonical[lowered]},{text}" if lowered in canonical else text
     absent = {name for name in names if name not in canonical}
     if absent and (absent != {"content-length"} or request.body):
         return
@@ -234,14 +264,15 @@ def _canonical_headers(request: SignedRequest, names: Sequence[str]) -> Iterator
         yield "".join([f"{name}:{canonical.get(name, length)}\n" for name in names])
 
 
-def _split_query(query: str) -> list[str]:
-    if not query:
-        return []
+def _check_count(query: str) -> None:
     if query.count("&") >= MAX_QUERY_PARAMETERS:
         raise ProtocolError(
             f"a query of {query.count('&') + 1} parameters; at most {MAX_QUERY_PARAMETERS}", "MAX_QUERY_PARAMETERS"
         )
-    return query.split("&")
+
+
+def _split_query(query: str) -> list[str]:
+    return query.split("&") if query else []
 
 
 def canonical_queries(query: str) -> list[str]:
@@ -250,14 +281,27 @@ def canonical_queries(query: str) -> list[str]:
     First decoded (``+`` is a space), encoded by RFC 3986 and sorted by name, then value; then with ``+`` as itself;
     then exactly as sent (curl before 8 signs it unsorted). Raises ProtocolError for too many parameters.
     """
+    _check_count(query)
+    return list(_readings(query))
+
+
+def _readings(query: str) -> Iterator[str]:
+    """Yield what `canonical_queries` returns, each at the price of its own making: the first nearly always verifies."""
+    if _PLAIN_QUERY.fullmatch(query) and _SIGNATURE_PARAMETER not in query:
+        ordered = "&".join(map("".join, sorted([pair.partition("=") for pair in query.split("&")])))
+        yield ordered
+        if query != ordered:
+            yield query
+        return
     pairs = [pair for pair in _split_query(query) if pair.partition("=")[0] != _SIGNATURE_PARAMETER]
     readings = [_encode_sorted(pairs, plus_is_space=True)]
+    yield readings[0]
     if "+" in query:
         readings.append(_encode_sorted(pairs, plus_is_space=False))
+        yield readings[1]
     raw = "&".join(pairs)
     if raw not in readings:
-        readings.append(raw)
-    return readings
+        yield raw
 
 
 def _encode_sorted(pairs: list[str], *, plus_is_space: bool) -> str:
@@ -271,7 +315,7 @@ def _encode_sorted(pairs: list[str], *, plus_is_space: bool) -> str:
 
 
 def _recode(text: str, plus_is_space: bool) -> str:
-    if text.isalnum() and text.isascii():
+    if _PLAIN.fullmatch(text):
         return text
     return quote(_decode(text, plus_is_space), safe=_UNRESERVED)
 
@@ -316,11 +360,19 @@ def signing_key(secret_key: str, date: str, region: str, service: str) -> bytes:
     return key
 
 
-def _signature(key: bytes, canonical: str, amz_date: str, authorization: Authorization) -> str:
-    hashed = sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
-    scope = f"{authorization.date}/{authorization.region}/{authorization.service}/{TERMINATOR}"
-    to_sign = f"{ALGORITHM}\n{_signed_date(amz_date)}\n{scope}\n{hashed}"
-    return hmac.digest(key, to_sign.encode("utf-8", "surrogateescape"), "sha256").hex()
+def _signature(canonical: str, secret_key: str, amz_date: str, authorization: Authorization) -> str:
+    begun = _begin_mac(secret_key, amz_date, authorization.date, authorization.region, authorization.service)
+    mac = begun.copy()
+    mac.update(sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest().encode())
+    return mac.hexdigest()
+
+
+@lru_cache(MAX_CACHED_CLAIMS)
+def _begin_mac(secret_key: str, amz_date: str, date: str, region: str, service: str) -> hmac.HMAC:
+    """Return the MAC of a string to sign up to the request's own hash, to be copied: that hash comes last. Cached."""
+    scope = f"{date}/{region}/{service}/{TERMINATOR}"
+    begin = f"{ALGORITHM}\n{_signed_date(amz_date)}\n{scope}\n".encode("utf-8", "surrogateescape")
+    return hmac.new(signing_key(secret_key, date, region, service), begin, "sha256")
 
 
 def _signed_date(text: str) -> str:
@@ -397,5 +449,4 @@ def _sign_canonical(
 ) -> str:
     body_hash = sha256(request.body).hexdigest()
     canonical = canonical_request(request.method, request.path, query, headers, unsigned.signed_headers, body_hash)
-    key = signing_key(secret_key, unsigned.date, unsigned.region, unsigned.service)
-    return _signature(key, canonical, amz_date, unsigned)
+    return _signature(canonical, secret_key, amz_date, unsigned)

@@ -1,6 +1,7 @@
 """Whether a publish may begin (design, flow (a) 2 and 3).
 
-Rule: the claim is one synchronous step; after the one await that follows it, the session must still hold its name.
+Rule: the claim is one synchronous step, made as of the moment it is made, however long a customer's server was waited
+for before it; after the one await that follows it, the session must still hold its name.
 """
 
 import asyncio
@@ -9,17 +10,19 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from openkls.codec import pushauth
 from openkls.control.directory import Directory, Door
 from openkls.control.finish import Endings
 from openkls.control.ids import new_session_id
 from openkls.control.journal import Journal
+from openkls.control.pushdoor import PublishAsk, Refused, judge
 from openkls.domain.keys import StreamKey
+from openkls.domain.ports import PushAuthority
 from openkls.domain.quality import Quality
 from openkls.domain.refusals import ROWS_PER_MINUTE, RefusalQuota
 from openkls.domain.registry import Registry
 from openkls.domain.session import BreakCode, HistoryRow, Publisher, Reason, Session, SessionFacts
-from openkls.model import matches
+
+__all__ = ["Admission", "Knocks", "PublishAsk", "Refused"]
 
 log = logging.getLogger("openkls.control.admit")
 
@@ -27,28 +30,6 @@ log = logging.getLogger("openkls.control.admit")
 OPEN_DEADLINE_SECONDS = 1.0
 # A malformed name goes into its error row cut to what a well-formed one may have (contract, 5).
 NAME_LIMIT = 256
-
-
-@dataclass(frozen=True, slots=True)
-class PublishAsk:
-    """What an encoder asks for. Queries are raw, without the question mark."""
-
-    app: str
-    app_query: str
-    tc_url: str
-    stream: str
-    query: str
-    client_ip: str
-    client_port: int
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Why a publish was refused."""
-
-    code: BreakCode
-    cause: str
-    """For the log: finer than the code, and without anything secret."""
 
 
 @dataclass(slots=True)
@@ -74,6 +55,7 @@ class Admission:
         node: str,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
+        authority: PushAuthority | None = None,
     ) -> None:
         self._directory = directory
         self._registry = registry
@@ -83,19 +65,20 @@ class Admission:
         self._node = node
         self._clock = clock
         self._monotonic = monotonic
+        self._authority = authority
         self.quota = RefusalQuota()
         self.knocks = Knocks()
 
     async def admit(self, ask: PublishAsk, publisher: Publisher) -> Session | Refused:
         """Claim the name asked for and record the session. A Session returned holds its name and has ``started``
         set: the caller answers Publish.Start without awaiting anything first. Every refusal has been recorded."""
-        now = self._clock()
         door = self._directory.publish_door(ask.tc_url, ask.app_query, ask.query)
         if door is None:
             self.knocks.unknown_domain += 1
             return self._refused(Refused(BreakCode.BAD_PARAMS, "unknown publish domain"))
+        refused = await judge(ask, door, self._authority, self._clock())
+        now = self._clock()
         session = Session(self._facts(ask, door, now), publisher, Quality(self._monotonic()))
-        refused = self._examine(ask, door, now)
         if refused is None:
             claim = self._registry.claim(session, now)
             if claim.displaced is not None:
@@ -105,22 +88,6 @@ class Admission:
             refused = Refused(claim.refusal, "the name is taken or forbidden")
         self._record(session.facts, refused)
         return self._refused(refused)
-
-    def _examine(self, ask: PublishAsk, door: Door, now: float) -> Refused | None:
-        """Everything that does not depend on who else is live: 428, 425, 426 in the contract's order."""
-        if not matches("App", ask.app) or not door.space.has_app(ask.app):
-            return Refused(BreakCode.BAD_PARAMS, "app malformed or not in the space's list")
-        if not matches("Stream", ask.stream):
-            return Refused(BreakCode.BAD_PARAMS, "stream name malformed")
-        domain = door.domain
-        verdict = int(BreakCode.SUCCESS)
-        if domain.auth == "md5":
-            verdict = pushauth.check_md5(domain.keys, ask.stream, ask.query, int(now))
-        elif domain.auth == "hmac":
-            verdict = pushauth.check_hmac(pushauth.read_hmac_keys(domain.keys), ask.query, int(now))
-        if verdict != BreakCode.SUCCESS:
-            return Refused(BreakCode(verdict), f"push authentication {domain.auth}")
-        return None
 
     async def _open(self, session: Session) -> Session | Refused:
         try:

@@ -40,6 +40,10 @@ class Directory:
     """The accounts' spaces and their doors."""
 
     def __init__(self, accounts: Iterable[config.Account], by_address: bool = True) -> None:
+        self.replace(accounts, by_address)
+
+    def replace(self, accounts: Iterable[config.Account], by_address: bool = True) -> None:
+        """Know these accounts instead, from now on. What has been resolved keeps what it was resolved to."""
         self._by_address = by_address
         self._accounts: set[str] = set()
         self._spaces: dict[str, tuple[str, config.Space]] = {}
@@ -112,9 +116,17 @@ class Directory:
             raise BusinessError(4201, pubdomain)
         return door.pubdomain
 
+    def recorded_name(self, pubdomain: str) -> str:
+        """The name streams pushed through ``pubdomain`` are recorded under, whosever it is; of an unknown one the form
+        that domains are compared in."""
+        host = normal_host(pubdomain)
+        door = self._doors.get(host)
+        return host if door is None else door.pubdomain
+
     def settings(self, name: StreamName) -> config.App:
-        """The settings of the app a stream belongs to."""
-        return self._spaces[name.unique_name][1].settings_of(name.app)
+        """The settings of the app a stream belongs to; the defaults where its space is gone since it went live."""
+        found = self._spaces.get(name.unique_name)
+        return config.App(name=name.app) if found is None else found[1].settings_of(name.app)
 
     def key(self, door: Door, app: str, stream: str) -> StreamKey:
         """The key a publish through ``door`` is recorded under."""

@@ -1,6 +1,14 @@
-"""Identifiers that sort by the time they were made. Rule: never the same one twice, also across processes."""
+"""Identifiers: of sessions, which sort by the time they were made, and of the request that is being answered.
+
+Rule: never the same one twice, also across processes.
+"""
 
 import secrets
+from contextvars import ContextVar
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""The RequestId of the API request that this code runs for, "" where it runs for none. The API sets it, the log's lines
+carry it (cli/logs): so a line says which request it belongs to however deep below the API it is written."""
 
 
 def new_session_id(now: float) -> str:

@@ -61,6 +61,7 @@ class Reconcile:
         self._clock = clock
         self._ban_version = 0
         self._key_version = 0
+        self._account_version = 0
         self._prunable = 0
         self.store_reachable = True
 
@@ -84,6 +85,9 @@ class Reconcile:
                     "key %s is in the store and in the configuration: the configuration's is used", key.access_key
                 )
             self._key_version = key.version
+        for switch in await self._keys.accounts_since(self._account_version):
+            self._key_ring.apply_switch(switch)
+            self._account_version = switch.version
 
     async def beat(self) -> None:
         """Vouch for this process's sessions, and end those of processes nobody vouches for. Raises StoreUnavailable."""

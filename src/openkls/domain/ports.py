@@ -1,12 +1,14 @@
-"""The durable ports: what the use cases ask of a store.
+"""The ports: what the use cases ask of a store, and of a customer's server.
 
-Rule of every port: a method either did its work durably, or raises ``StoreUnavailable`` (``StoreTimeout`` when late)
-and may have done it; every write is idempotent, so the caller may try again. Times are Unix seconds.
+Rule of every durable port: a method either did its work durably, or raises ``StoreUnavailable`` (``StoreTimeout`` when
+late) and may have done it; every write is idempotent, so the caller may try again. Times are Unix seconds.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
+from openkls.domain.audit import NOBODY, AuditEntry, AuditQuery, Author
 from openkls.domain.blacklist import Ban
 from openkls.domain.keys import StreamKey
 from openkls.domain.session import HistoryRow, SessionFacts
@@ -59,9 +61,26 @@ class AccessKey:
     enabled: bool
     created_at: int
     version: int
+    policy: str | None = None
+    """JSON of its statements; None is full rights in its account."""
+    expires_at: int | None = None
+    """The second from which it no longer signs; None is never."""
+
+    def lives(self, now: float) -> bool:
+        """Whether it may sign at ``now``."""
+        return self.enabled and (self.expires_at is None or now < self.expires_at)
 
     def __repr__(self) -> str:
         return f"AccessKey({self.access_key!r}, account_id={self.account_id!r}, enabled={self.enabled})"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSwitch:
+    """Whether the keys of an account may sign. Accounts of the configuration file are switched by id, like others."""
+
+    account_id: str
+    disabled: bool
+    version: int
 
 
 class HistoryPort(Protocol):
@@ -131,16 +150,109 @@ class BlacklistPort(Protocol):
 
 
 class KeysPort(Protocol):
-    """Accounts and key pairs made at run time; changes are versioned like bans, on a counter of their own."""
+    """Accounts and key pairs made at run time; changes are versioned like bans, on one counter of their own. Every
+    change writes its audit row, ``by`` its author, in its own transaction; what changes nothing writes none."""
 
-    async def create(self, account_id: str, access_key: str, secret_key: str, now: int) -> AccessKey:
+    async def create(
+        self,
+        account_id: str,
+        access_key: str,
+        secret_key: str,
+        now: int,
+        policy: str | None = None,
+        by: Author = NOBODY,
+    ) -> AccessKey:
         """Store a key pair (and its account when it is new). An access key that exists already: ValueError."""
         ...
 
-    async def disable(self, access_key: str, now: int) -> AccessKey | None:
+    async def disable(self, access_key: str, now: int, by: Author = NOBODY) -> AccessKey | None:
         """Switch a key off for good; None when it does not exist. Idempotent."""
+        ...
+
+    async def rotate(
+        self,
+        access_key: str,
+        new_access_key: str,
+        new_secret_key: str,
+        now: int,
+        expires_at: int,
+        by: Author = NOBODY,
+    ) -> tuple[AccessKey, AccessKey] | None:
+        """Store a successor with the same account and policy, and let the old key end at ``expires_at`` (never later
+        than it would have). Returns (old, new); None when the old key does not exist; ValueError when it no longer
+        signs, or when the new one exists already."""
+        ...
+
+    async def set_policy(self, access_key: str, policy: str | None, now: int, by: Author = NOBODY) -> AccessKey | None:
+        """Give a key another policy; None when the key does not exist. Idempotent; the statements are not checked."""
         ...
 
     async def since(self, version: int) -> list[AccessKey]:
         """All keys changed above ``version``, disabled ones too, in order of their versions."""
+        ...
+
+    async def switch_account(self, account_id: str, disabled: bool, now: int, by: Author = NOBODY) -> AccountSwitch:
+        """Let an account's keys sign no longer, or again. Idempotent; whether there is such an account elsewhere is
+        not checked."""
+        ...
+
+    async def accounts_since(self, version: int) -> list[AccountSwitch]:
+        """All accounts switched above ``version``, in order of their versions."""
+        ...
+
+
+class AuditPort(Protocol):
+    """What was changed by whom: rows are added, and never changed or deleted."""
+
+    async def append(self, entry: AuditEntry) -> None:
+        """Write a row; it gets the next number. Not idempotent: a row written twice is there twice."""
+        ...
+
+    async def read(self, query: AuditQuery) -> list[AuditEntry]:
+        """The newest rows first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PushServer:
+    """A customer's server that judges the publishes of a domain. ``keys`` sign what it is asked; ``private`` lets it
+    have a private address."""
+
+    url: str = field(repr=False)
+    keys: tuple[str, ...] = field(default=(), repr=False)
+    private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PushFacts:
+    """What a customer's server is asked about (contract, 8). ``pub_param`` is the publish URL's raw query, which may
+    hold secrets."""
+
+    unique_name: str
+    app: str
+    pubdomain: str
+    stream: str
+    pub_param: str = field(repr=False)
+    client_ip: str
+
+
+class PushAnswer(StrEnum):
+    """What came of asking a customer's server. Only ACCEPTED lets a publish in; the text is for logs."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused it"
+    """It answered with another status than 200."""
+    LATE = "did not answer in time"
+    UNREACHABLE = "could not be reached"
+    BROKEN = "gave no HTTP answer"
+    PRIVATE = "has a private address"
+    BUSY = "has too many questions before it"
+
+
+class PushAuthority(Protocol):
+    """Customers' servers that decide who may publish (contract, 8: external)."""
+
+    async def ask(self, server: PushServer, facts: PushFacts) -> PushAnswer:
+        """Ask the server whether this publish may begin; answers within 2 s whatever the server does, and raises
+        nothing of the server's making."""
         ...

@@ -11,6 +11,7 @@ between the first decoding timestamp and the last.
 
 from dataclasses import dataclass
 from math import floor
+from typing import NamedTuple
 
 from openkls.domain.window import TICKS_PER_SECOND, WINDOW_TICKS, window_seconds
 
@@ -29,12 +30,14 @@ def round_half_up(value: float, digits: int = 0) -> float:
 
 def whole(value: float) -> int:
     """Rounded half up to an integer that a 32-bit reader can hold."""
-    return min(INT_LIMIT, int(round_half_up(value)))
+    return min(INT_LIMIT, floor(value + 0.5))
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One stream's quality at one moment. Rates are in bits a second, unrounded."""
+class Reading(NamedTuple):
+    """One stream's quality at one moment. Rates are in bits a second, unrounded.
+
+    A tuple, as the longest list makes ten thousand of them at once.
+    """
 
     frame_rate: int
     curfps: int
@@ -98,12 +101,16 @@ class _Track:
 
     def since(self, oldest_tick: int, ticks: int) -> tuple[int, float, float]:
         """Frames, bits a second and frames a second of media time within the window of so many ticks."""
-        frames, count_bytes, span_ms = self._starts[oldest_tick % WINDOW_TICKS]
+        oldest_place = oldest_tick % WINDOW_TICKS
+        frames, count_bytes, span_ms = self._starts[oldest_place]
         frames = self.frames - frames
         if not frames:
-            return 0, 0.0, 0.0
-        places = (tick % WINDOW_TICKS for tick in range(oldest_tick, oldest_tick + ticks))
-        first_bytes, first_ms = next(first for place in places if (first := self._firsts[place]) is not None)
+            return _NOTHING
+        first = self._firsts[oldest_place]
+        if first is None:
+            places = (tick % WINDOW_TICKS for tick in range(oldest_tick + 1, oldest_tick + ticks))
+            first = next(first for place in places if (first := self._firsts[place]) is not None)
+        first_bytes, first_ms = first
         span_ms = self.span_ms - span_ms - first_ms
         if span_ms <= 0:
             return frames, 0.0, 0.0
@@ -168,20 +175,26 @@ class Quality:
             received_bytes = self._received_bytes - self._received_starts[oldest % WINDOW_TICKS]
             video, audio = self._video.since(oldest, ticks), self._audio.since(oldest, ticks)
         seconds = window_seconds(now, self._since)
-        has_video = bool(self.vcodec)
         headers, metadata = self.from_headers, self.from_metadata
+        frame_rate = curfps = width = height = 0
         frames, video_bps, measured_rate = video
+        if self.vcodec:
+            frame_rate = whole(metadata.frame_rate or headers.frame_rate or measured_rate)
+            curfps = whole(frames / seconds)
+            width, height = headers.width or metadata.width, headers.height or metadata.height
+        sample_rate = (headers.sample_rate or metadata.sample_rate) if self.acodec else 0
+        real_bps = received_bytes * 8 / seconds
         return Reading(
-            frame_rate=whole(metadata.frame_rate or headers.frame_rate or measured_rate) if has_video else 0,
-            curfps=whole(frames / seconds) if has_video else 0,
-            video_bps=video_bps,
-            audio_bps=audio[1],
-            real_bps=received_bytes * 8 / seconds,
-            width=(headers.width or metadata.width) if has_video else 0,
-            height=(headers.height or metadata.height) if has_video else 0,
-            sample_rate=(headers.sample_rate or metadata.sample_rate) if self.acodec else 0,
-            vcodec=self.vcodec,
-            acodec=self.acodec,
+            frame_rate,
+            curfps,
+            video_bps,
+            audio[1],
+            real_bps,
+            width,
+            height,
+            sample_rate,
+            self.vcodec,
+            self.acodec,
         )
 
     def _place(self, now: float) -> int:

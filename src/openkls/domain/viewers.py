@@ -4,8 +4,8 @@ A viewer is one playing connection (RTMP, HTTP-FLV) or one HLS session (contract
 by the same protocol through the same play domain form one group: the hub adds the bytes of a flush once per group.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from openkls.domain.keys import StreamName
 from openkls.domain.window import ByteRate
@@ -19,8 +19,7 @@ class PullProtocol(StrEnum):
     HLS = "hls"
 
 
-@dataclass(frozen=True, slots=True)
-class Audience:
+class Audience(NamedTuple):
     """How many watch and what they are sent, in bits a second."""
 
     online: int
@@ -66,12 +65,12 @@ class Viewers:
         self, name: StreamName, protocol: PullProtocol, domain_ids: frozenset[str] | None, now: float
     ) -> Audience:
         """The viewers of one stream by one protocol, through the given play domains or through any (None)."""
-        groups = [
-            group
-            for group in self._groups.get(name, {}).values()
-            if group.protocol is protocol and (domain_ids is None or group.domain_id in domain_ids)
-        ]
-        return Audience(online=sum(group.online for group in groups), bps=sum(group.sent.bps(now) for group in groups))
+        online, bps = 0, 0.0
+        for group in self._groups.get(name, {}).values():
+            if group.protocol is protocol and (domain_ids is None or group.domain_id in domain_ids):
+                online += group.online
+                bps += group.sent.bps(now)
+        return Audience(online, bps)
 
     def watched(self, unique_name: str, app: str) -> list[StreamName]:
         """The names of one app that have a viewer by any protocol."""

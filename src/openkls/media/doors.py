@@ -22,14 +22,14 @@ class AddressCap:
     """At most ``limit`` connections of one address; loopback is exempt (design, ``[limits]``)."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._counts: dict[str, int] = {}
         self.refused = 0
 
     def enter(self, address: str) -> bool:
         """Count a connection in; False (and not counted) when the address has as many as it may."""
         count = self._counts.get(address, 0)
-        if count >= self._limit and not _is_loopback(address):
+        if count >= self.limit and not _is_loopback(address):
             self.refused += 1
             return False
         self._counts[address] = count + 1

@@ -5,7 +5,7 @@ same bytes. `tools/reference.py` writes the pages under `docs/reference`, and a 
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,16 +15,28 @@ GENERATED = "<!-- Generated from the service model by `python -m tools.reference
 """First line of every page, so that nobody edits a page that the next run would overwrite."""
 
 
-def pages(model: ServiceModel) -> dict[str, str]:
+Provokers = Mapping[str | int, str]
+"""The test that makes a code happen, by the name of a gateway error, a RetCode or a break code."""
+
+NOT_PROVOKED = "none yet"
+
+
+def pages(model: ServiceModel, provokers: Provokers) -> dict[str, str]:
     """Every page of the reference: its path below `docs/reference`, with `/`, and its text."""
     texts = {
         "actions.md": _index(model),
-        "errors.md": _errors(model),
+        "errors.md": _errors(model, provokers),
         "shapes.md": _shapes(model),
     }
     for operation in model.operations.values():
         texts[f"actions/{operation.name}.md"] = _action(model, operation)
     return {path: f"{GENERATED}\n\n{text}" for path, text in texts.items()}
+
+
+def codes(model: ServiceModel) -> frozenset[str | int]:
+    """What can be got from the service, and so wants a test: all that is not reserved."""
+    rows = [*model.gateway_errors.items(), *model.ret_codes.items()]
+    return frozenset(code for code, entry in rows if not entry.reserved) | frozenset(model.break_codes)
 
 
 def example(shape: Shape) -> Any:
@@ -138,32 +150,52 @@ def _request(operation: Operation) -> str:
     return f"{head}\n\n{json.dumps(values, indent=2)}"
 
 
-def _errors(model: ServiceModel) -> str:
+def _errors(model: ServiceModel, provokers: Provokers) -> str:
     errors = model.gateway_errors.values()
-    codes = model.ret_codes.values()
+    ret_codes = model.ret_codes.values()
+
+    def test(code: str | int) -> str:
+        return f"`{provokers[code]}`" if code in provokers else NOT_PROVOKED
+
     return _join(
         "# Errors and codes",
+        "Every code that can be got has a test that makes it happen; it is named in the last column. Those that these"
+        " actions never give are [reserved](#reserved).",
         "## Gateway errors",
         "A request that does not reach its action is answered with the status below and an error envelope: JSON"
         " when Accept holds `application/json`, XML otherwise. Type is `Sender`, or `Receiver` for 5xx. Each `%s` is"
         " cut to 256 characters.",
         _table(
-            ["Status", "Code", "Message", "When", "Actions"],
-            ([*_gateway_error(entry), _actions(model, entry)] for entry in errors if not entry.reserved),
+            ["Status", "Code", "Message", "When", "Actions", "Test"],
+            (
+                [*_gateway_error(entry), _actions(model, entry), test(entry.name)]
+                for entry in errors
+                if not entry.reserved
+            ),
         ),
         "## Business codes",
         "A request that reaches its action is answered with HTTP 200; `Data.RetCode` tells how it went.",
         _table(
-            ["RetCode", "RetMsg", "When", "Actions"],
-            ([*_ret_code(entry), _actions(model, entry)] for entry in codes if not entry.reserved),
+            ["RetCode", "RetMsg", "When", "Actions", "Test"],
+            (
+                [*_ret_code(entry), _actions(model, entry), test(entry.code)]
+                for entry in ret_codes
+                if not entry.reserved
+            ),
         ),
         "## Break codes",
         "StatusCode and StatusMessage in the history of pushes. A push is checked in the order given; the first that"
         " applies is answered.",
         _table(
-            ["StatusCode", "StatusMessage", "Checked", "When"],
+            ["StatusCode", "StatusMessage", "Checked", "When", "Test"],
             (
-                [str(entry.code), entry.text, "" if entry.rank is None else str(entry.rank), entry.documentation]
+                [
+                    str(entry.code),
+                    entry.text,
+                    "" if entry.rank is None else str(entry.rank),
+                    entry.documentation,
+                    test(entry.code),
+                ]
                 for entry in model.break_codes.values()
             ),
         ),
@@ -173,7 +205,7 @@ def _errors(model: ServiceModel) -> str:
             ["Status", "Code", "Message", "Why"],
             (_gateway_error(entry) for entry in errors if entry.reserved),
         ),
-        _table(["RetCode", "RetMsg", "Why"], (_ret_code(entry) for entry in codes if entry.reserved)),
+        _table(["RetCode", "RetMsg", "Why"], (_ret_code(entry) for entry in ret_codes if entry.reserved)),
     )
 
 

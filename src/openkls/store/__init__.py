@@ -3,7 +3,7 @@
 from openkls.store.datadir import DataDirLock, lock_data_dir, node_id
 from openkls.store.engine import Store, open_store
 from openkls.store.errors import SetupError
-from openkls.store.secrets import load_or_create_secret
+from openkls.store.secrets import load_or_create_secret, secret_path
 
 __all__ = [
     "DataDirLock",
@@ -13,4 +13,5 @@ __all__ = [
     "lock_data_dir",
     "node_id",
     "open_store",
+    "secret_path",
 ]

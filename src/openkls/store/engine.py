@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
+from openkls.store.audit import AuditStore
 from openkls.store.blacklist import BlacklistStore
 from openkls.store.errors import SetupError
 from openkls.store.history import HistoryStore
@@ -28,6 +29,7 @@ class Store:
         self.history = HistoryStore(self.writer, self.readers)
         self.blacklist = BlacklistStore(self.writer, self.readers)
         self.keys = KeyStore(self.writer, self.readers, seal)
+        self.audit = AuditStore(self.writer, self.readers)
 
     async def close(self) -> None:
         """Finish the writes that wait and close all connections. Idempotent."""

@@ -35,6 +35,11 @@ class SealBroken(Exception):
     """A sealed secret does not open: another key file, another row, or damage."""
 
 
+def secret_path(configured: str, data_dir: Path) -> Path:
+    """Where the key file is: ``[store] secret_file`` as configured, else in the data folder."""
+    return Path(configured) if configured else data_dir / SECRET_FILE
+
+
 def load_or_create_secret(path: Path) -> bytes:
     """The 32 bytes of the key file, made at random the first time, with mode 0600.
 

@@ -2,7 +2,7 @@
 
 Theory of operation. A live session is a row of ``open_sessions``, small and rewritten all the time; a session that is
 over is a row of ``history``, which only grows and is only purged by age. A change of a ban or of a key pair takes the
-next value of a row in ``counters`` within its own transaction.
+next value of a row in ``counters`` within its own transaction. Rows of ``audit`` are only ever added.
 
 The indexes of history. Every question names UniqueName, App and Pubdomain, then bounds the time: one index for a whole
 app and one for a single stream, for accepted sessions and again, small, for errors. They begin with the key, go on
@@ -16,6 +16,7 @@ length, and a day asked for out of 60 reads two days, not 60 (7 ms for 8,128 row
 """
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Boolean,
     Column,
@@ -27,6 +28,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    event,
     text,
 )
 
@@ -136,6 +138,9 @@ accounts = Table(
     Column("id", String(64), primary_key=True),
     Column("created_at", BigInteger, nullable=False),
     Column("disabled", Boolean, nullable=False),
+    # 0 until it is switched for the first time; on the counter of the key pairs.
+    Column("version", BigInteger, nullable=False, server_default=text("0")),
+    Index("accounts_version", "version"),
 )
 
 access_keys = Table(
@@ -147,5 +152,37 @@ access_keys = Table(
     Column("enabled", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("version", BigInteger, nullable=False),
+    Column("policy", Text),
+    Column("expires_at", BigInteger),
     Index("access_keys_version", "version", unique=True),
 )
+
+audit = Table(
+    "audit",
+    METADATA,
+    # AUTOINCREMENT: a number is never given twice, so that a gap shows what a hand took away.
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("account_id", String(64), nullable=False),
+    Column("access_key", String(128), nullable=False),
+    Column("address", String(253), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("resource", Text, nullable=False),
+    Column("request_id", String(64), nullable=False),
+    Column("outcome", String(64), nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("audit_at", "at", "number"),
+    sqlite_autoincrement=True,
+)
+
+# Append-only is the database's own rule, for whatever program opens it. INSERT OR REPLACE deletes a row without asking
+# the trigger that guards deletes, hence the third. For PostgreSQL the same is one trigger BEFORE UPDATE OR DELETE OR
+# TRUNCATE whose function raises; its step belongs to that adapter.
+AUDIT_GUARDS = (
+    "CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END",
+    "CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END",
+    "CREATE TRIGGER audit_no_replace BEFORE INSERT ON audit WHEN EXISTS "
+    "(SELECT 1 FROM audit WHERE number = NEW.number) BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END",
+)
+for _guard in AUDIT_GUARDS:
+    event.listen(audit, "after_create", DDL(_guard).execute_if(dialect="sqlite"))  # type: ignore[no-untyped-call]
