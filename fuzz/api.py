@@ -11,8 +11,8 @@ the service must answer a plain call, have no exception in its log, and end with
 """
 
 import argparse
+import itertools
 import json
-import random
 import socket
 import sys
 import tempfile
@@ -40,6 +40,8 @@ BEGUN: Final = int(time.time())
 VERSION: Final = "2017-01-01"
 STATUSES: Final = frozenset((200, 400, 401, 403, 404, 409, 412, 413))
 BROKEN: Final = ("Traceback", " ERROR ", " CRITICAL ", "Exception ignored")
+# Not random: hypothesis sets the seed anew for each plan.
+_CONNECTIONS: Final = itertools.count()
 # The names that exist, so that a fair share of the requests reaches its action.
 KNOWN: Final = {"UniqueName": "demo", "App": "live", "Pubdomain": "push.demo.local", "Stream": "s1"}
 
@@ -315,7 +317,8 @@ def send(port: int, data: bytes, *, half_close: bool, bodiless: bool = False) ->
     AssertionError when neither happens in time."""
     answer = b""
     # Each from an address of its own, as refused signatures of one address are answered ever later.
-    source = f"127.{random.randint(1, 254)}.{random.randint(0, 255)}.{random.randint(1, 254)}"
+    number = next(_CONNECTIONS)
+    source = f"127.{1 + number // 254 // 256 % 254}.{number // 254 % 256}.{1 + number % 254}"
     with socket.create_connection(("127.0.0.1", port), DEADLINE_SECONDS, (source, 0)) as connection:
         try:
             connection.sendall(data)

@@ -82,7 +82,7 @@ class Wrong(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    do_POST = do_PUT = do_HEAD = do_OPTIONS = do_GET
+    do_POST = do_PUT = do_HEAD = do_OPTIONS = do_GET  # noqa: N815 - http.server looks for these names
 
     def log_message(self, *_: object) -> None:
         pass
@@ -127,9 +127,9 @@ def plan(**changes: object) -> fuzzer.Plan:
     ("answer", "text"),
     [
         (b"", "closed without an answer"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "content-length"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "Content-Length"),
         (b"HTTP/1.1 503 No\r\nx-amzn-RequestId: x\r\n\r\n", "503"),
-        (b"HTTP/1.1 200 OK\r\nx-amzn-RequestId: x\r\nX-Injected: 1\r\n\r\n{}", "x-injected"),
+        (b"HTTP/1.1 200 OK\r\nx-amzn-RequestId: x\r\nX-Injected: 1\r\n\r\n{}", "X-Injected"),
         (b'HTTP/1.1 200 OK\r\nx-amzn-RequestId: x\r\n\r\n{"Data":{"RetCode":77}}', "RetCode"),
     ],
 )

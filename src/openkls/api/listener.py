@@ -45,6 +45,9 @@ HEADERS_LIMIT: Final = 100
 CLOSE_SECONDS: Final = 2.0
 BACKLOG: Final = 1024
 
+# A browser that is led to an answer must not take an echoed name in it for a page (security class 15).
+_FIXED_HEADERS: Final = {"Server": "OpenKLS", "X-Content-Type-Options": "nosniff"}
+
 # Outcomes that no answer of ours names.
 UNREADABLE: Final = "Unreadable"
 """Not HTTP: 400."""
@@ -233,7 +236,7 @@ def _response(answer: wire.Answer) -> web.Response:
     headers = {
         "Content-Type": answer.content_type,
         "x-amzn-RequestId": answer.request_id,
-        "Server": "OpenKLS",
+        **_FIXED_HEADERS,
     }
     if answer.error_code:
         headers["x-amzn-errortype"] = answer.error_code
@@ -243,7 +246,7 @@ def _response(answer: wire.Answer) -> web.Response:
 
 
 def _unreadable(request_id: str) -> web.Response:
-    response = web.Response(status=400, headers={"x-amzn-RequestId": request_id, "Server": "OpenKLS"})
+    response = web.Response(status=400, headers={"x-amzn-RequestId": request_id, **_FIXED_HEADERS})
     response.force_close()
     return response
 
