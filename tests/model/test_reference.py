@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-from tools import reference as command
 
 from openkls.model import load
 from openkls.model.reference import GENERATED, pages
+from tools import reference as command
 
 LINK = re.compile(r"\]\(([\w./-]+\.md)(?:#([\w-]+))?\)")
 
