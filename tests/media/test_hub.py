@@ -143,8 +143,8 @@ class Stage:
         starts, last, index = 0, None, 0
         while index < len(seen):
             timestamp, number = seen[index]
-            if last is not None and number == last + 1:
-                assert timestamp == number * 40
+            # A header that was missed and opens the resumption may bear the very next number; its time tells.
+            if last is not None and number == last + 1 and timestamp == number * 40:
                 last, index = number, index + 1
                 continue
             headers = []
@@ -529,7 +529,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(steps=STEPS, merge_ms=st.sampled_from([0, 100]), limit=st.sampled_from([4, 1200]))
 def test_every_viewer_sees_runs_from_a_start_without_gaps_or_doubles(
     steps: list[tuple[str, Any]], merge_ms: int, limit: int

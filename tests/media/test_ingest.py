@@ -120,6 +120,13 @@ def test_class_10_broken_avc_configuration_ends_nothing_and_keeps_what_was_known
     assert quality.vcodec == "h264"
 
 
+def test_class_10_broken_aac_configuration_ends_nothing() -> None:
+    roles, subject, quality = taken((8, b"\xaf\x00\xff"), (8, sound()))
+    assert roles == [Role.AUDIO_HEADER, Role.AUDIO]
+    assert subject.broken_headers == 1
+    assert (quality.acodec, quality.read(1.0).sample_rate) == ("aac", 0)
+
+
 def test_class_10_nal_of_no_bytes_and_media_before_any_header_are_frames() -> None:
     roles, subject, quality = taken((9, frame(b"\x00\x00\x00\x00")), (9, key_frame(b"\x00\x00\x00\x00")), (8, sound()))
     assert roles == [Role.FRAME, Role.KEY_FRAME, Role.AUDIO]

@@ -219,13 +219,23 @@ async def test_second_publish_on_one_connection_is_refused_and_the_first_goes_on
     assert house.session("s2") is None
 
 
-async def test_refusals_log_short_names_and_few_lines(house: House, caplog: pytest.LogCaptureFixture) -> None:
+async def test_faults_of_peers_are_logged_by_the_second_and_the_rest_as_a_number(
+    monkeypatch: pytest.MonkeyPatch, impatient: None, house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(rtmp, "FAULT_LINES_PER_SECOND", 2)
+    monkeypatch.setattr(rtmp, "SWEEP_SECONDS", 3600.0)
     caplog.set_level(logging.INFO, "openkls.media.rtmp")
-    for number in range(rtmp.FAULT_LINES_PER_SECOND + 5):
-        await refused(house, f"\x07bad{number}" + "x" * 1000, app="nowhere")
-    lines = [record.getMessage() for record in caplog.records if record.name == "openkls.media.rtmp"]
-    assert len(lines) <= rtmp.FAULT_LINES_PER_SECOND + 2 * 3  # a second may have passed, or two
-    assert all(len(line) < 700 and "\x07" not in line for line in lines)
+    for _ in range(5):
+        wire = await Wire.dial(house.rtmp_address)
+        await wire.send(b"GET / HTTP/1.1\r\n\r\n")
+        await wire.ended()
+    house.rtmp._sweep()
+    lines = [record.getMessage() for record in caplog.records]
+    assert [line.partition(" ")[2] for line in lines[:2]] == [
+        "broke the protocol: RTMP: version 71 asked for; only 3, plain RTMP, is spoken here"
+    ] * 2
+    assert lines[2:] == ["3 further peers broke the protocol"]
+    assert house.doors.faults == {"malformed": 5}
 
 
 # -- publishes: cut, displaced, silent
@@ -389,6 +399,29 @@ async def test_refusal_after_the_stop_of_a_peer_that_does_not_read_is_no_error(h
     await seen(lambda: not house.rtmp.admissions)
     await wire.reset()
     await seen(house.empty)
+
+
+async def test_admission_that_fails_closes_the_connection_and_is_logged(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(house.directory, "publish_door", None)
+    wire = await greeted(house)
+    await wire.send(command(*PUBLISH, stream_id=1))
+    assert b"Publish" not in await wire.ended()
+    (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert record.exc_info is not None
+    await seen(house.empty)
+
+
+async def test_stop_does_not_wait_for_a_peer_that_does_not_read(house: House) -> None:
+    wire = await greeted(house)
+    (connection,) = house.rtmp.connections
+    connection._transport.write(bytes(20 * 1024 * 1024))
+    begun = time.monotonic()
+    await house.close()
+    assert time.monotonic() - begun < 2 * rtmp.FAREWELL_SECONDS
+    assert house.empty()
+    await wire.ended()
 
 
 async def test_stop_ends_publishes_with_200_shutdown_and_says_goodbye(house: House) -> None:

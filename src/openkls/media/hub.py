@@ -164,8 +164,6 @@ class Hub:
         pending, self._pending = self._pending, []
         if not pending:
             return
-        for role, message in pending:
-            self._cache.add(role, message)
         now = self._loop.time()
         flush = _Flush(pending, self._cache)
         too_slow: list[Viewer] = []
@@ -269,14 +267,18 @@ class Cache:
 
 
 class _Flush:
-    """The bytes of one flush, each built when the first viewer needs it. The cache holds the flush already."""
+    """The bytes of one flush, each built when the first viewer needs it. It enters the cache when it is made."""
 
-    __slots__ = ("_cache", "_messages", "_whole", "can_resume")
+    __slots__ = ("_cache", "_headers_before", "_messages", "_whole", "can_resume")
 
     def __init__(self, pending: list[tuple[Role, MediaReceived]], cache: Cache) -> None:
         self._cache = cache
         self._messages = [message for _, message in pending]
         self._whole: dict[Wire, bytes] = {}
+        # Headers that come with this flush stand at their own place in it.
+        self._headers_before = list(cache.headers(self._messages[0].timestamp))
+        for role, message in pending:
+            cache.add(role, message)
         # The cache begins at the last key frame, so that if this flush has one, the cache is a part of this flush.
         self.can_resume = cache.can_start and (
             not cache.has_video or any(role is Role.KEY_FRAME for role, _ in pending)
@@ -293,8 +295,7 @@ class _Flush:
         """For a viewer that has missed something: as for one that has just come."""
         if self._cache.has_video:
             return self._cache.burst(wire)
-        headers = map(wire.build, self._cache.headers(self._messages[0].timestamp))
-        return b"".join((*headers, self.whole(wire)))
+        return b"".join((*map(wire.build, self._headers_before), self.whole(wire)))
 
 
 class Hubs:

@@ -35,7 +35,7 @@ from openkls.codec.rtmp.events import (
 from openkls.codec.rtmp.handshake import HANDSHAKE_RANDOM_BYTES
 from openkls.codec.rtmp.session import ServerSession
 from openkls.config import Address
-from openkls.control.admit import NAME_LIMIT, OPEN_DEADLINE_SECONDS, PublishAsk, Refused
+from openkls.control.admit import OPEN_DEADLINE_SECONDS, PublishAsk, Refused
 from openkls.domain.session import BreakCode, Reason, Session
 from openkls.media.doors import Connections, Doors, TurnedAway
 from openkls.media.hub import RTMP_WIRE, Hub, Viewer
@@ -172,10 +172,7 @@ class RtmpConnection(asyncio.Protocol):
         )
         try:
             outcome = await self._doors.admission.admit(ask, self)
-            if isinstance(outcome, Refused):
-                app, stream = event.app[:NAME_LIMIT], event.stream[:NAME_LIMIT]
-                text = "publish of %r/%r from %s refused: %d, %s"
-                self._listener.tell(text, app, stream, self.client_ip, outcome.code, outcome.cause)
+            if isinstance(outcome, Refused):  # and logged
                 self._refuse(outcome.code)
             else:
                 self._begin(outcome)
@@ -280,7 +277,7 @@ class RtmpConnection(asyncio.Protocol):
 
     def _fail(self, error: ProtocolError) -> None:
         self._doors.count_fault(error.limit)
-        self._listener.tell("%s:%d broke the protocol: %s", self.client_ip, self.client_port, error)
+        self._listener.tell_fault("%s:%d broke the protocol: %s", self.client_ip, self.client_port, error)
         self._end_publish(BreakCode.SUCCESS, Reason.PROTOCOL_ERROR, cut=False)
         self._end_play()
         self.abort()
@@ -397,7 +394,7 @@ class RtmpListener:
         self.admissions.add(task)
         task.add_done_callback(self.admissions.discard)
 
-    def tell(self, text: str, *facts: object) -> None:
+    def tell_fault(self, text: str, *facts: object) -> None:
         """Log what a peer did wrong: FAULT_LINES_PER_SECOND lines, and what is beyond them as a number."""
         self._fault_lines += 1
         if self._fault_lines <= FAULT_LINES_PER_SECOND:
@@ -408,7 +405,7 @@ class RtmpListener:
         for connection in self.connections:
             connection.sweep(now)
         if self._fault_lines > FAULT_LINES_PER_SECOND:
-            log.info("%d further refusals and faults of peers", self._fault_lines - FAULT_LINES_PER_SECOND)
+            log.info("%d further peers broke the protocol", self._fault_lines - FAULT_LINES_PER_SECOND)
         self._fault_lines = 0
         self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep)
 
