@@ -13,14 +13,13 @@ import time
 from pathlib import Path
 from typing import Final
 
-from tests.support_service import ACCESS_KEY, SECRET_KEY, RunningService
-
 from bench.machine import spread
 from openkls.codec import flv, sigv4
 from openkls.codec.amzdate import build_amz_date
 from openkls.codec.rtmp.client import ClientSession, Mode, parse_rtmp_url
 from openkls.codec.rtmp.events import PlayStarted, PublishStarted
 from openkls.codec.rtmp.handshake import HANDSHAKE_RANDOM_BYTES
+from tests.support_service import ACCESS_KEY, SECRET_KEY, RunningService
 
 ROUNDS: Final = 50
 PUBDOMAIN: Final = "push.demo.local"

@@ -25,12 +25,12 @@ from typing import Any, Final
 
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
-from tests.support_service import ACCESS_KEY, SECRET_KEY, RunningService
 
 from openkls import model
 from openkls.codec import sigv4
 from openkls.codec.amzdate import build_amz_date
 from openkls.model import Member
+from tests.support_service import ACCESS_KEY, SECRET_KEY, RunningService
 
 DEADLINE_SECONDS: Final = 10.0
 # Of one round of hypothesis; the time is looked at between rounds.

@@ -6,9 +6,13 @@ Rule: nothing here waits for a time to pass; every wait is for a fact, and has a
 import asyncio
 import contextlib
 import os
+import subprocess
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import ClassVar, Self
+
+import imageio_ffmpeg
 
 from openkls import config
 from openkls.codec import amf0, flv
@@ -39,7 +43,7 @@ from openkls.media.hub import Hubs
 from openkls.media.rtmp import RtmpListener
 from support_ports import MemoryBlacklist, MemoryHistory
 
-DEADLINE_SECONDS = 2.0
+DEADLINE_SECONDS = 10.0
 POLL_SECONDS = 0.005
 
 SPACE = config.Space(
@@ -319,3 +323,17 @@ class Peer(Wire):
         await self.media(flv.VIDEO, 0, VIDEO_HEADER)
         await self.media(flv.AUDIO, 0, AUDIO_HEADER)
         await self.media(flv.VIDEO, 0, key_frame())
+
+
+FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
+PICTURE = ("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25")
+TONE = ("-f", "lavfi", "-i", "sine=sample_rate=44100")
+X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "25", "-pix_fmt", "yuv420p")
+
+
+@cache
+def clip(*arguments: str, seconds: float = 2.0) -> list[flv.Tag]:
+    """What the real ffmpeg makes of inputs and codecs, as FLV tags."""
+    command = [FFMPEG, "-v", "error", *arguments, "-t", str(seconds), "-f", "flv", "-"]
+    made = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
+    return flv.FlvReader().feed(made)

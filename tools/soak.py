@@ -29,7 +29,6 @@ from typing import Final
 
 import aiohttp
 import psutil
-from tests.support_service import ACCESS_KEY, SECRET_KEY, RunningService
 from yarl import URL
 
 from openkls import model
@@ -37,6 +36,7 @@ from openkls.codec import ProtocolError, sigv4
 from openkls.codec.amzdate import build_amz_date
 from openkls.codec.flv import VIDEO, Tag
 from openkls.media import rtmp_client
+from tests.support_service import ACCESS_KEY, SECRET_KEY, RunningService
 
 CALLS_PER_SECOND: Final = 50
 # Where the process has made its caches and the store its pages.

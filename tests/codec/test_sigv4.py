@@ -506,7 +506,8 @@ def test_what_botocore_signs_verifies_and_nothing_else(method, pairs, headers, b
     assert not verify(replace(request, body=body + b"\0"), claim, SECRET)
     for name, value in headers.items():
         assert not verify(with_header(request, name, value + "x"), claim, SECRET)
-    assert not verify(request, claim, SECRET + (extra or "x"))
+    # HMAC fills a short key up with zeros, so that NULs at a secret's end make no difference (RFC 2104).
+    assert not verify(request, claim, SECRET + (extra.strip("\0") or "x"))
 
 
 @given(PAIRS, st.randoms())

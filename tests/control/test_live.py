@@ -92,13 +92,15 @@ def test_published_are_those_of_one_publish_domain() -> None:
     assert floor.live.published("demo", "none", "push.demo.local") == []
 
 
-def test_session_of_a_name_is_its_holder() -> None:
+def test_session_whose_encoder_was_not_answered_yet_is_not_listed() -> None:
     floor = Floor()
-    floor.publish("a")
-    found = floor.live.session(key("a").name)
-    assert found is not None
-    assert found.key == key("a")
-    assert floor.live.session(key("b").name) is None
+    asked = session(key("a"), started=False)
+    floor.registry.claim(asked, 0)
+    assert floor.rows() == {}
+    assert floor.live.published("demo", "live", "push.demo.local") == []
+    asked.started = True
+    assert floor.rows() == {"a": []}
+    assert floor.live.published("demo", "live", "push.demo.local") == [asked]
 
 
 def test_rows_limit_is_the_contracts() -> None:

@@ -9,11 +9,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from fuzz import api as fuzzer
-from tools import soak
 
+from fuzz import api as fuzzer
 from openkls import model
 from support_service import RunningService
+from tools import soak
 
 pytestmark = pytest.mark.e2e
 

@@ -4,13 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
-from tools import reference as command
-from tools.provoked import provokers
 
 from openkls.model import load
 from openkls.model.reference import GENERATED, NOT_PROVOKED, codes
 from openkls.model.reference import pages as pages_of
 from openkls.model.shapes import ServiceModel
+from tools import reference as command
+from tools.provoked import provokers
 
 PROVOKERS = {8201: "tests/api/test_codes.py::test_of_8201", "SignatureNotMatch": "tests/api/test_codes.py::test_of_it"}
 # Codes whose tests are still to come. Empty before a release.

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from openkls.domain.keys import StreamName
 from openkls.domain.registry import Registry
 from openkls.domain.session import Session
 from openkls.domain.viewers import PullProtocol, Viewers
@@ -59,7 +58,7 @@ class LiveStreams:
     ) -> list[LiveStream]:
         """Every live stream of an app that is no rendition of another, newest push first, with its pulls by one
         protocol. ``now`` in monotonic seconds."""
-        sessions = {session.facts.key.stream: session for session in self._registry.sessions_of(unique_name, app)}
+        sessions = {session.facts.key.stream: session for session in self._started(unique_name, app)}
         base_of = renditions(sessions, suffixes)
         pulled: dict[str, list[Pull]] = {}
         audience = self._viewers.audience
@@ -78,12 +77,12 @@ class LiveStreams:
 
     def published(self, unique_name: str, app: str, pubdomain: str) -> list[Session]:
         """The live sessions of an app pushed through one publish domain, in no particular order."""
-        sessions = self._registry.sessions_of(unique_name, app)
-        return [session for session in sessions if session.key.pubdomain == pubdomain]
+        return [session for session in self._started(unique_name, app) if session.key.pubdomain == pubdomain]
 
-    def session(self, name: StreamName) -> Session | None:
-        """The live session of a name."""
-        return self._registry.holder(name)
+    def _started(self, unique_name: str, app: str) -> list[Session]:
+        """Without those that hold their name but whose encoder has not been answered yet: they may still be refused,
+        and what is listed as live is in the store."""
+        return [session for session in self._registry.sessions_of(unique_name, app) if session.started]
 
 
 def renditions(live: Iterable[str], suffixes: Sequence[str]) -> dict[str, str]:

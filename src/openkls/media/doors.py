@@ -1,4 +1,4 @@
-"""What the media listeners share: who may connect, and what they ask.
+"""What the media listeners share: who may connect, who may play, and what they ask.
 
 Rule: counted at the door, freed when it closes.
 """
@@ -7,13 +7,17 @@ import asyncio
 import ipaddress
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Generic, TypeVar
 
+from openkls.codec import pushauth
 from openkls.control.admit import Admission
 from openkls.control.directory import Directory
 from openkls.control.finish import Endings
 from openkls.domain.registry import Registry
-from openkls.media.hub import Hubs
+from openkls.domain.session import BreakCode
+from openkls.media.hub import Hub, Hubs
+from openkls.model import load
 
 T = TypeVar("T")
 
@@ -81,6 +85,22 @@ class Connections(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class Seated:
+    """A viewer may watch this; ``domain_id`` is what DomainIds counts it under."""
+
+    hub: Hub
+    domain_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnedAway:
+    """A viewer may not watch: 404, no such stream is live, or 403, and why."""
+
+    status: HTTPStatus
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Doors:
     """What a media connection asks; one for all listeners of a process."""
 
@@ -94,6 +114,18 @@ class Doors:
     merge_ms: int
     faults: dict[str, int] = field(default_factory=dict)
     """How often a connection ended by the peer's fault, by the limit or "malformed"."""
+
+    def seat(self, host: str, app: str, stream: str, query: str) -> Seated | TurnedAway:
+        """Whether a play URL's host, names and raw query let a viewer in, and to what."""
+        seat = self.directory.seat(host, app, stream, self.registry)
+        hub = self.hubs.find(seat.name) if seat is not None else None
+        if seat is None or hub is None:
+            return TurnedAway(HTTPStatus.NOT_FOUND, "No such stream is live.")
+        if seat.domain is not None and seat.domain.auth == "md5":
+            verdict = int(pushauth.check_md5(seat.domain.keys, stream, query, int(self.clock())))
+            if verdict != BreakCode.SUCCESS:
+                return TurnedAway(HTTPStatus.FORBIDDEN, load().break_codes[verdict].text)
+        return Seated(hub, seat.domain_id)
 
     def count_fault(self, limit: str) -> None:
         """Count a connection ended by a ProtocolError."""

@@ -18,12 +18,11 @@ from urllib.parse import unquote
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
-from openkls.codec import flv, pushauth
+from openkls.codec import flv
 from openkls.config import Address
-from openkls.domain.session import BreakCode
-from openkls.media.doors import Connections, Doors
+from openkls.media.doors import Connections, Doors, TurnedAway
 from openkls.media.hub import FLV_WIRE, Hub, Viewer
-from openkls.model import load, matches
+from openkls.model import matches
 
 log = logging.getLogger("openkls.media.http_flv")
 
@@ -58,28 +57,37 @@ class FlvViewer(asyncio.Protocol):
     def begin(self, domain_id: str) -> None:
         """Answer, and join the audience."""
         self._listener.connections.add(self)
-        # Whether a stream has audio and video is not known before its first frames; readers take the flags as hints.
-        self._transport.write(_HEAD + flv.build_header(audio=True, video=True))
         if self._hub is not None:
+            # Players in browsers (flv.js, mpegts.js) wait for every track that is announced before they show one.
+            audio, video = self._hub.tracks
+            self._transport.write(_HEAD + flv.build_header(audio, video))
             self._hub.subscribe(self._viewer, domain_id)
 
     def data_received(self, data: bytes) -> None:
         """What a viewer sends after its request is nobody's."""
 
+    def eof_received(self) -> None:
+        """The viewer has left; what it has not read does not keep it."""
+        self._leave()
+        self._transport.abort()
+
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._hub is not None:
-            self._hub.unsubscribe(self._viewer)
-            self._hub = None
+        self._leave()
         self._listener.connections.discard(self)
         self._listener.doors.cap.leave(self._address)
 
     def stop(self) -> None:
         """The service stops."""
-        if self._hub is not None:
-            self._hub.unsubscribe(self._viewer)
+        self._leave()
         self._over(cut=False)
 
+    def _leave(self) -> None:
+        hub, self._hub = self._hub, None
+        if hub is not None:
+            hub.unsubscribe(self._viewer)
+
     def _over(self, cut: bool) -> None:
+        """The stream is over, or this viewer was too slow for it."""
         self._hub = None
         if cut and self._transport.get_write_buffer_size():
             self._transport.abort()
@@ -98,13 +106,13 @@ class _RequestHandler(web.RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.address: str | None = None
-        super().connection_made(transport)
-        peer = transport.get_extra_info("peername")
         self.deadline = asyncio.get_running_loop().call_later(HEAD_SECONDS, self._overdue)
+        peer = transport.get_extra_info("peername")
         if peer is None or not self.listener.doors.cap.enter(peer[0]):
-            self.force_close()
+            cast(asyncio.Transport, transport).abort()
             return
         self.address = peer[0]
+        super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self.deadline.cancel()
@@ -113,16 +121,30 @@ class _RequestHandler(web.RequestHandler):
             self.listener.doors.cap.leave(address)
         super().connection_lost(exc)
 
-    def hand_over(self) -> tuple[asyncio.Transport, str]:
+    def hand_over(self) -> tuple[asyncio.Transport, str] | None:
         """Take the connection off aiohttp: returns the transport, which aiohttp can't close any more, and the
-        address that is counted for it."""
+        address that is counted for it; None when the viewer has left before it was admitted."""
         transport, address = self.transport, self.address
         if transport is None or address is None:
-            raise ConnectionResetError("the viewer left before it was admitted")
+            return None
         self.address = None
         self.transport = None
         self.connection_lost(None)
         return transport, address
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = HTTPStatus.INTERNAL_SERVER_ERROR,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """aiohttp's hook for what it cannot parse, and for our own bugs; its own logs a traceback for both."""
+        if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            self.listener.doors.count_fault("http")
+            return _refusal(HTTPStatus.BAD_REQUEST, "This is no HTTP request that can be read.")
+        log.error("a play request failed", exc_info=exc)
+        return _refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "The request failed; see the service's log.")
 
     def _overdue(self) -> None:
         self.listener.doors.count_fault("HEAD_SECONDS")
@@ -169,6 +191,7 @@ class PlayListener:
             max_field_size=HEAD_LIMIT_BYTES,
             auto_decompress=False,
             lingering_time=0,
+            keepalive_timeout=0,  # no connection is kept, and the head has a deadline of its own
         )
         self._web.listener = self
         loop = asyncio.get_running_loop()
@@ -183,6 +206,7 @@ class PlayListener:
         self._server.close()
         for viewer in self.connections:
             viewer.stop()
+        self._web.pre_shutdown()
         await self._web.shutdown(timeout=FAREWELL_SECONDS)
         await self.connections.gone(2 * FAREWELL_SECONDS)
 
@@ -194,21 +218,16 @@ class PlayListener:
         if asked is None:
             return _refusal(HTTPStatus.NOT_FOUND, "A stream is played at /<app>/<stream>.flv.")
         app, stream = asked
-        doors = self.doors
-        seat = doors.directory.seat(request.host, app, stream, doors.registry)
-        hub = doors.hubs.find(seat.name) if seat is not None else None
-        if seat is None or hub is None:
-            return _refusal(HTTPStatus.NOT_FOUND, "No such stream is live.")
-        domain = seat.domain
-        if domain is not None and domain.auth == "md5":
-            verdict = pushauth.check_md5(domain.keys, stream, query, int(doors.clock()))
-            if int(verdict) != BreakCode.SUCCESS:
-                return _refusal(HTTPStatus.FORBIDDEN, load().break_codes[int(verdict)].text)
-        transport, address = cast(_RequestHandler, request.protocol).hand_over()
-        viewer = FlvViewer(self, transport, hub, address)
-        transport.set_protocol(viewer)
-        transport.resume_reading()
-        viewer.begin(seat.domain_id)
+        seated = self.doors.seat(request.host, app, stream, query)
+        if isinstance(seated, TurnedAway):
+            return _refusal(seated.status, seated.text)
+        handed_over = cast(_RequestHandler, request.protocol).hand_over()
+        if handed_over is not None:
+            transport, address = handed_over
+            viewer = FlvViewer(self, transport, seated.hub, address)
+            transport.set_protocol(viewer)
+            transport.resume_reading()
+            viewer.begin(seated.domain_id)
         return _HandedOver()
 
 

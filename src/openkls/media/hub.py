@@ -4,17 +4,17 @@ Rule: the bytes of a flush are built at most once for each wire format and share
 one ``transport.write``; no queue, no task and no copy per viewer.
 
 Theory of operation. Messages of the publisher gather in ``_pending`` and are flushed together, ``merge_ms`` after the
-first of them. At the flush they also enter the cache that a late viewer starts from: the sequence headers, the metadata
-and the messages since the last key frame (GOP), bounded in frames and bytes. Because the cache holds what has been
-flushed and nothing else, a viewer who joins between two flushes gets every message exactly once.
+first of them. At the flush they also enter the cache that a late viewer starts from: the last key frame with the
+headers that were in force there, and everything since, bounded in messages and bytes. Because the cache holds what has
+been flushed and nothing else, a viewer who joins between two flushes gets every message exactly once.
 
-A viewer whose socket holds more than its limit is lagging: it is passed over until the flush with the next key frame,
-from where it goes on, sequence headers first; one that lags too long is dropped. Without viewers a message goes
-straight into the cache.
+A viewer whose socket holds more than its limit is lagging: it is passed over until a flush with a key frame, from
+where it goes on as if it had just come; one that lags too long is dropped. A viewer who comes when there is no key
+frame to start from waits for one in the same way. Without viewers a message goes straight into the cache.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
 from openkls.codec import flv
@@ -25,7 +25,8 @@ from openkls.domain.keys import StreamName
 from openkls.domain.viewers import Group, PullProtocol, Viewers
 from openkls.media.ingest import Role
 
-# A GOP of 10 s at 60 fps with its audio, and 8 s at 8 Mbps; a stream beyond it is joined at its next key frame.
+# What a late viewer starts from, headers included: 10 s at 60 fps with its audio, and 8 s at 8 Mbps. A stream beyond it
+# is joined at its next key frame.
 GOP_LIMIT_MESSAGES: Final = 1200
 GOP_LIMIT_BYTES: Final = 8 * 1024 * 1024
 # What may wait in a viewer's socket beyond what it was given to start from: 8 s of 1 Mbps.
@@ -100,13 +101,19 @@ class Hub:
             else:  # still once per batch of arrived bytes
                 self._timer = self._loop.call_soon(self._flush)
 
+    @property
+    def tracks(self) -> tuple[bool, bool]:
+        """Whether the stream has audio and video, as far as is known; both before anything has come."""
+        audio, video = self._cache.has_audio, self._cache.has_video
+        return (audio, video) if audio or video else (True, True)
+
     def subscribe(self, viewer: Viewer, domain_id: str) -> None:
         """Count a viewer in and send it what it can start from."""
         now = self._loop.time()
-        burst = b"".join(map(viewer.wire.build, self._cache.start()))
+        burst = self._cache.burst(viewer.wire)
         viewer.group = self._viewers.join(self.name, viewer.wire.protocol, domain_id, now)
         viewer.limit_bytes = BACKLOG_LIMIT_BYTES + len(burst)
-        if self._cache.has_video and not self._cache.has_key_frame:
+        if not self._cache.can_start:
             viewer.lagging_since = now
         self._audiences.setdefault(viewer.group, set()).add(viewer)
         if burst:
@@ -132,6 +139,7 @@ class Hub:
         if self._ended:
             return
         self._ended = True
+        self._stop_timer()
         if not cut:
             self._flush()
         self._settle()
@@ -141,102 +149,94 @@ class Hub:
 
     def _settle(self) -> None:
         """Nobody is to be written to: what is pending only enters the cache."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._stop_timer()
         for role, message in self._pending:
             self._cache.add(role, message)
         self._pending.clear()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _flush(self) -> None:
         self._timer = None
         pending, self._pending = self._pending, []
         if not pending:
             return
-        for role, message in pending:
-            self._cache.add(role, message)
         now = self._loop.time()
-        blobs: dict[Wire, tuple[bytes, bytes]] = {}
+        flush = _Flush(pending, self._cache)
         too_slow: list[Viewer] = []
         for group, audience in self._audiences.items():
-            wire = next(iter(audience)).wire
-            if wire not in blobs:
-                blobs[wire] = b"".join(wire.build(message) for _, message in pending), self._resumption(wire, pending)
-            self._deliver(group, audience, blobs[wire], now, too_slow)
+            group.sent.add(now, self._deliver(flush, audience, now, too_slow))
         for viewer in too_slow:
             self.dropped += 1
             self.unsubscribe(viewer)
             viewer.on_over(True)
 
-    def _deliver(
-        self, group: Group, audience: set[Viewer], blobs: tuple[bytes, bytes], now: float, too_slow: list[Viewer]
-    ) -> None:
-        whole, resumption = blobs
+    def _deliver(self, flush: "_Flush", audience: Iterable[Viewer], now: float, too_slow: list[Viewer]) -> int:
+        """Send a flush to one group; returns the bytes sent."""
         sent_bytes = 0
         for viewer in audience:
-            if viewer.lagging_since is None:
-                if viewer.transport.get_write_buffer_size() <= viewer.limit_bytes:
-                    viewer.transport.write(whole)
-                    sent_bytes += len(whole)
-                    continue
-                viewer.lagging_since = now
-                self.skipped += 1
             waiting_bytes = viewer.transport.get_write_buffer_size()
-            if resumption and waiting_bytes <= viewer.limit_bytes:
+            if waiting_bytes > viewer.limit_bytes:
+                if viewer.lagging_since is None:
+                    viewer.lagging_since = now
+                    self.skipped += 1
+                elif now - viewer.lagging_since > LAG_LIMIT_SECONDS:
+                    too_slow.append(viewer)
+                continue
+            if waiting_bytes <= BACKLOG_LIMIT_BYTES:
+                viewer.limit_bytes = BACKLOG_LIMIT_BYTES  # what it was given to start from has been taken
+            if viewer.lagging_since is None:
+                blob = flush.whole(viewer.wire)
+            elif flush.can_resume:
                 viewer.lagging_since = None
-                viewer.transport.write(resumption)
-                sent_bytes += len(resumption)
-            elif waiting_bytes > viewer.limit_bytes and now - viewer.lagging_since > LAG_LIMIT_SECONDS:
-                too_slow.append(viewer)
-        group.sent.add(now, sent_bytes)
-
-    def _resumption(self, wire: Wire, pending: list[tuple[Role, MediaReceived]]) -> bytes:
-        """What a lagging viewer goes on with: the headers and the flush from its first key frame; nothing when it
-        has none. A stream without video goes on anywhere."""
-        first = next((i for i, (role, _) in enumerate(pending) if role is Role.KEY_FRAME), None)
-        if first is None:
-            if self._cache.has_video:
-                return b""
-            first = 0
-        rest = [message for _, message in pending[first:]]
-        return b"".join(map(wire.build, [*self._cache.headers(rest[0].timestamp), *rest]))
+                blob = flush.resumption(viewer.wire)
+            else:
+                continue
+            viewer.transport.write(blob)
+            sent_bytes += len(blob)
+        return sent_bytes
 
 
 class Cache:
     """What a viewer starts from."""
 
-    __slots__ = ("_gop", "_gop_bytes", "_headers", "has_video")
+    __slots__ = ("_bursts", "_gop", "_gop_bytes", "_headers", "_last_timestamp", "has_audio", "has_video")
 
     def __init__(self) -> None:
         self._headers: dict[Role, MediaReceived] = {}
         self._gop: list[MediaReceived] = []
+        """The headers in force at the last key frame, that frame, and everything since."""
         self._gop_bytes = 0
+        self._bursts: dict[Wire, bytes] = {}
+        self._last_timestamp = 0
+        self.has_audio = False
         self.has_video = False
 
     @property
-    def has_key_frame(self) -> bool:
-        """Whether a viewer can start now."""
-        return bool(self._gop)
+    def can_start(self) -> bool:
+        """Whether a viewer can start now; a stream without video can be joined anywhere."""
+        return bool(self._gop) or not self.has_video
 
     def add(self, role: Role, message: MediaReceived) -> None:
         """Take a message in, in the order of the stream."""
-        if role is Role.METADATA or role is Role.VIDEO_HEADER or role is Role.AUDIO_HEADER:
-            if role is Role.VIDEO_HEADER:
-                self.has_video = True
-                self._clear()  # the frames before it are another sequence's
-            self._headers[role] = message
-            return
+        self._bursts.clear()
+        self._last_timestamp = message.timestamp
         if role is Role.KEY_FRAME:
-            self.has_video = True
             self._clear()
-        elif role is Role.FRAME:
+            for header in self.headers(message.timestamp):
+                self._append(header)
+            self._append(message)
+        elif self._gop:
+            self._append(message)
+        if role is Role.METADATA or role is Role.VIDEO_HEADER or role is Role.AUDIO_HEADER:
+            self._headers[role] = message
+        if role is Role.AUDIO or role is Role.AUDIO_HEADER:
+            self.has_audio = True
+        elif role is Role.FRAME or role is Role.KEY_FRAME or role is Role.VIDEO_HEADER:
             self.has_video = True
-            if not self._gop:
-                return
-        elif not self._gop:
-            return
-        self._gop.append(message)
-        self._gop_bytes += len(message.payload)
         if len(self._gop) > GOP_LIMIT_MESSAGES or self._gop_bytes > GOP_LIMIT_BYTES:
             self._clear()
 
@@ -247,14 +247,55 @@ class Cache:
             if header is not None:
                 yield header._replace(timestamp=timestamp)
 
-    def start(self) -> list[MediaReceived]:
-        """Headers and the GOP so far."""
-        timestamp = self._gop[0].timestamp if self._gop else 0
-        return [*self.headers(timestamp), *self._gop]
+    def burst(self, wire: Wire) -> bytes:
+        """The bytes of what a viewer starts from; the same object for all who come before the next message."""
+        burst = self._bursts.get(wire)
+        if burst is None:
+            start: Iterable[MediaReceived] = self._gop
+            if not self.has_video:
+                start = self.headers(self._last_timestamp)
+            burst = self._bursts[wire] = b"".join(map(wire.build, start))
+        return burst
+
+    def _append(self, message: MediaReceived) -> None:
+        self._gop.append(message)
+        self._gop_bytes += len(message.payload)
 
     def _clear(self) -> None:
         self._gop.clear()
         self._gop_bytes = 0
+
+
+class _Flush:
+    """The bytes of one flush, each built when the first viewer needs it. It enters the cache when it is made."""
+
+    __slots__ = ("_cache", "_headers_before", "_messages", "_whole", "can_resume")
+
+    def __init__(self, pending: list[tuple[Role, MediaReceived]], cache: Cache) -> None:
+        self._cache = cache
+        self._messages = [message for _, message in pending]
+        self._whole: dict[Wire, bytes] = {}
+        # Headers that come with this flush stand at their own place in it.
+        self._headers_before = list(cache.headers(self._messages[0].timestamp))
+        for role, message in pending:
+            cache.add(role, message)
+        # The cache begins at the last key frame, so that if this flush has one, the cache is a part of this flush.
+        self.can_resume = cache.can_start and (
+            not cache.has_video or any(role is Role.KEY_FRAME for role, _ in pending)
+        )
+
+    def whole(self, wire: Wire) -> bytes:
+        """For a viewer that has had everything before it."""
+        whole = self._whole.get(wire)
+        if whole is None:
+            whole = self._whole[wire] = b"".join(map(wire.build, self._messages))
+        return whole
+
+    def resumption(self, wire: Wire) -> bytes:
+        """For a viewer that has missed something: as for one that has just come."""
+        if self._cache.has_video:
+            return self._cache.burst(wire)
+        return b"".join((*map(wire.build, self._headers_before), self.whole(wire)))
 
 
 class Hubs:

@@ -5,19 +5,24 @@ its admission, and it always ends by itself within that use case's deadlines.
 
 Theory of operation. The session machine (codec.rtmp.session) says what happened; this front feeds it, writes what it
 wants to say, and acts. A publish is admitted by a task while reading is paused. However a publish ends - the peer
-leaves, unpublishes, idles, breaks the protocol, is kicked, or the service stops - ``_end_publish`` closes its hub and
-asks control to finish the session, which happens once. A listener sweeps its connections every second for those that
-do not come to the point or have gone silent, instead of a timer for each.
+leaves, unpublishes, idles, breaks the protocol, is kicked, or the service stops - its hub is closed and control is
+asked to finish the session, which happens once.
+
+A connection that is over (``_over``) says nothing more. We end our side of it and read on, into nothing, until the
+peer closes: closing at once would reset a peer that is still sending, and a reset may overtake what it was told. A
+listener sweeps its connections every second for those that are past their deadline (to come to the point, or to
+close) or have gone silent, instead of a timer for each.
 """
 
 import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
+from math import inf
 from typing import Final, cast
 
-from openkls.codec import ProtocolError, pushauth
+from openkls.codec import ProtocolError
 from openkls.codec.rtmp.events import (
     Connected,
     MediaReceived,
@@ -32,7 +37,7 @@ from openkls.codec.rtmp.session import ServerSession
 from openkls.config import Address
 from openkls.control.admit import OPEN_DEADLINE_SECONDS, PublishAsk, Refused
 from openkls.domain.session import BreakCode, Reason, Session
-from openkls.media.doors import Connections, Doors
+from openkls.media.doors import Connections, Doors, TurnedAway
 from openkls.media.hub import RTMP_WIRE, Hub, Viewer
 from openkls.media.ingest import Ingest
 from openkls.model import load
@@ -43,27 +48,53 @@ log = logging.getLogger("openkls.media.rtmp")
 HANDSHAKE_SECONDS: Final = 15.0
 # A publisher that sends nothing; real encoders send audio or video several times a second.
 IDLE_SECONDS: Final = 30.0
-# After a farewell was written: a peer that does not read it is not waited for.
+# From our farewell to the peer's own close; a peer that does not take it is cut off.
 FAREWELL_SECONDS: Final = 1.0
+# From a peer's own goodbye to its close (see PublishEnded).
+LINGER_SECONDS: Final = 3.0
 SWEEP_SECONDS: Final = 1.0
+# Answers that a peer asked for and does not read. Real clients have less than 4 KiB of them under way; an
+# acknowledgement, the only one that keeps coming, is 16 bytes for each megabyte.
+ANSWERS_LIMIT_BYTES: Final = 256 * 1024
+# Log lines about what peers do wrong; an attacker must not fill the disk.
+FAULT_LINES_PER_SECOND: Final = 20
 
 
 class RtmpConnection(asyncio.Protocol):
     """One peer."""
+
+    __slots__ = (
+        "_deadline",
+        "_doors",
+        "_entered",
+        "_hub",
+        "_ingest",
+        "_last_byte",
+        "_listener",
+        "_loop",
+        "_machine",
+        "_over",
+        "_session",
+        "_transport",
+        "_viewer",
+        "client_ip",
+        "client_port",
+    )
 
     def __init__(self, doors: Doors, listener: "RtmpListener") -> None:
         self._doors = doors
         self._listener = listener
         self._loop = asyncio.get_running_loop()
         self._machine = ServerSession(os.urandom(HANDSHAKE_RANDOM_BYTES))
+        self._transport: asyncio.Transport
         self._session: Session | None = None
         self._ingest: Ingest | None = None
         self._hub: Hub | None = None
         self._viewer: Viewer | None = None
-        self._admission: asyncio.Task[None] | None = None
         self._entered = False
-        self._lost = False
-        self._since = self._last_byte = self._loop.time()
+        self._over = False
+        self._last_byte = self._loop.time()
+        self._deadline = self._last_byte + HANDSHAKE_SECONDS
         self.client_ip, self.client_port = "", 0
 
     # -- asyncio's callbacks
@@ -71,13 +102,13 @@ class RtmpConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
-        if peer is None:  # the peer was gone before it was accepted
-            self._transport.abort()
+        if peer is None or self._listener.closing:  # the peer was gone before it was accepted, or we are about to be
+            self.abort()
             return
         self.client_ip, self.client_port = peer[0], peer[1]
         self._entered = self._doors.cap.enter(self.client_ip)
         if not self._entered:
-            self._transport.abort()
+            self.abort()
             return
         self._listener.connections.add(self)
 
@@ -87,17 +118,19 @@ class RtmpConnection(asyncio.Protocol):
             self._session.quality.received(now, len(data))
         try:
             events = self._machine.receive(data)
+            self._answer()
         except ProtocolError as error:
             self._fail(error)
             return
-        self._send()
         self._act(events, now)
 
+    def eof_received(self) -> None:
+        """The peer has left; what it has not read does not keep it."""
+        self._leave()
+        self._deadline = self._loop.time() + FAREWELL_SECONDS
+
     def connection_lost(self, exc: Exception | None) -> None:
-        self._lost = True
-        self._machine.close()
-        self._end_publish(BreakCode.SUCCESS, Reason.CLOSED, cut=False)
-        self._end_play()
+        self._leave()
         self._listener.connections.discard(self)
         if self._entered:
             self._entered = False
@@ -114,17 +147,16 @@ class RtmpConnection(asyncio.Protocol):
                 # Nothing more is read until the answer: the encoder waits for it, and what it sends meanwhile
                 # stays in the kernel.
                 self._transport.pause_reading()
-                self._admission = self._loop.create_task(self._admit(event))
-                self._listener.admissions.add(self._admission)
-                self._admission.add_done_callback(self._listener.admissions.discard)
+                self._deadline = inf
+                self._listener.admit(self._admit(event))
             elif isinstance(event, PlayRequested):
-                self._play(event)
+                self._play(event, now)
             elif isinstance(event, PublishEnded):
                 self._end_publish(BreakCode.SUCCESS, Reason.UNPUBLISH, cut=False)
-                self._close()
+                self._linger(now)
             elif isinstance(event, PlayEnded):
                 self._end_play()
-                self._close()
+                self._linger(now)
             elif isinstance(event, Connected):
                 log.debug("%s:%d connected to app %r", self.client_ip, self.client_port, event.app)
 
@@ -140,25 +172,20 @@ class RtmpConnection(asyncio.Protocol):
         )
         try:
             outcome = await self._doors.admission.admit(ask, self)
+            if isinstance(outcome, Refused):  # and logged
+                self._refuse(outcome.code)
+            else:
+                self._begin(outcome)
         except Exception:
             log.exception("admission of a publish failed")
-            self._transport.abort()
-            return
-        finally:
-            self._admission = None
-        if isinstance(outcome, Refused):
-            log.info(
-                "publish of %r/%r from %s refused: %d, %s", event.app, event.stream, self.client_ip, *_said(outcome)
-            )
-            self._refuse(outcome.code)
-        else:
-            self._begin(outcome)
+            self.abort()
 
     def _begin(self, session: Session) -> None:
         """The session holds its name: from here to the answer there is no await."""
         key = session.key
-        if self._lost or self._transport.is_closing():
-            self._doors.endings.finish(session, BreakCode.SUCCESS, Reason.CLOSED, self._doors.clock())
+        if self._over:  # the peer left, or the service stops
+            reason = Reason.SHUTDOWN if self._listener.closing else Reason.CLOSED
+            self._doors.endings.finish(session, BreakCode.SUCCESS, reason, self._doors.clock())
             return
         log.info("session %s began: %s/%s/%s from %s", session.facts.session_id, *key.name, self.client_ip)
         self._session = session
@@ -168,61 +195,50 @@ class RtmpConnection(asyncio.Protocol):
         self._hub = self._doors.hubs.open(key.name, merge_ms)
         try:
             events = self._machine.accept_publish()
+            self._answer()
         except ProtocolError as error:
             self._fail(error)
             return
-        self._send()
         self._last_byte = self._loop.time()
         self._act(events, self._last_byte)
-        self._resume_reading()
+        self._transport.resume_reading()
 
     def _refuse(self, code: BreakCode) -> None:
-        if self._lost:
-            return
-        self._machine.refuse_publish(int(code), load().break_codes[int(code)].text)
-        self._send()
-        self._close()
-        self._resume_reading()
+        if not self._over:
+            self._machine.refuse_publish(int(code), _text_of(code))
+            self._close()
 
-    def _play(self, event: PlayRequested) -> None:
-        doors = self._doors
-        host = doors.directory.play_host(event.tc_url, event.app_query, event.query)
-        seat = doors.directory.seat(host, event.app, event.stream, doors.registry)
-        hub = doors.hubs.find(seat.name) if seat is not None else None
-        if seat is None or hub is None:
-            self._machine.refuse_play("NetStream.Play.StreamNotFound", "No such stream.")
-            self._send()
+    def _play(self, event: PlayRequested, now: float) -> None:
+        host = self._doors.directory.play_host(event.tc_url, event.app_query, event.query)
+        seated = self._doors.seat(host, event.app, event.stream, event.query)
+        if isinstance(seated, TurnedAway):
+            code = "NetStream.Play.StreamNotFound" if seated.status == 404 else "NetStream.Play.Failed"
+            self._machine.refuse_play(code, f"{seated.status:d} {seated.text}")
             self._close()
             return
-        domain = seat.domain
-        if domain is not None and domain.auth == "md5":
-            verdict = pushauth.check_md5(domain.keys, event.stream, event.query, int(doors.clock()))
-            if int(verdict) != BreakCode.SUCCESS:
-                self._machine.refuse_play("NetStream.Play.Failed", f"403 {load().break_codes[int(verdict)].text}")
-                self._send()
-                self._close()
-                return
-        events = self._machine.accept_play()
-        self._send()
+        try:
+            events = self._machine.accept_play()
+            self._answer()
+        except ProtocolError as error:
+            self._fail(error)
+            return
+        self._deadline = inf
         self._viewer = Viewer(RTMP_WIRE, self._transport, self._play_over)
-        self._hub = hub
-        hub.subscribe(self._viewer, seat.domain_id)
-        self._act(events, self._loop.time())
+        self._hub = seated.hub
+        self._hub.subscribe(self._viewer, seated.domain_id)
+        self._act(events, now)
 
     # -- endings
 
     def kick(self, code: BreakCode) -> None:
-        """Publisher's port: cut at once, the viewers first."""
-        forbidden = code == BreakCode.FORBIDDEN
-        hub, self._hub = self._hub, None
+        """Publisher's port: cut at once, the viewers first. One that is still being admitted sees by itself that it
+        has lost its name."""
         session, self._session = self._session, None
-        if hub is not None:
-            self._doors.hubs.close(hub, cut=forbidden)
         if session is None:
-            return  # still being admitted: the admission sees that it has lost its name, and refuses
+            return
+        self._close_hub(cut=code == BreakCode.FORBIDDEN)
         log.info("session %s cut: %d", session.facts.session_id, code)
-        self._machine.end_publish(int(code), load().break_codes[int(code)].text)
-        self._send()
+        self._machine.end_publish(int(code), _text_of(code))
         self._close()
 
     def silent_seconds(self) -> float:
@@ -231,37 +247,60 @@ class RtmpConnection(asyncio.Protocol):
 
     def stop(self) -> None:
         """The service stops: say goodbye, whatever the connection is doing."""
-        self._end_publish(BreakCode.SUCCESS, Reason.SHUTDOWN, cut=False)
-        self._end_play()
+        if self._session is not None:
+            self._dismiss(Reason.SHUTDOWN)
+        elif self._viewer is not None:
+            self._end_play()
+            self._machine.end_play()
         self._close()
 
+    def abort(self) -> None:
+        """Close now, whatever waits."""
+        self._over = True
+        self._transport.abort()
+
     def sweep(self, now: float) -> None:
-        """Close what does not come to the point, and publishers that have gone silent."""
+        """End a publish that has gone silent; cut off who is past its deadline."""
         if self._session is not None:
             if now - self._last_byte > IDLE_SECONDS:
-                self._end_publish(BreakCode.SUCCESS, Reason.IDLE, cut=False)
-                self._close()
-        elif self._viewer is None and self._admission is None and now - self._since > HANDSHAKE_SECONDS:
-            self._doors.count_fault("HANDSHAKE_SECONDS")
-            self._transport.abort()
+                self._dismiss(Reason.IDLE)
+        elif now > self._deadline:
+            if not self._over:
+                self._doors.count_fault("HANDSHAKE_SECONDS")
+            self.abort()
+
+    def _dismiss(self, reason: Reason) -> None:
+        """End a publish in order, from our side."""
+        self._end_publish(BreakCode.SUCCESS, reason, cut=False)
+        self._machine.end_publish(int(BreakCode.SUCCESS), _text_of(BreakCode.SUCCESS))
+        self._close()
 
     def _fail(self, error: ProtocolError) -> None:
         self._doors.count_fault(error.limit)
-        log.info("%s:%d broke the protocol: %s", self.client_ip, self.client_port, error)
+        self._listener.tell_fault("%s:%d broke the protocol: %s", self.client_ip, self.client_port, error)
         self._end_publish(BreakCode.SUCCESS, Reason.PROTOCOL_ERROR, cut=False)
         self._end_play()
-        self._send()
-        self._close()
+        self.abort()
+
+    def _leave(self) -> None:
+        """The peer is gone."""
+        self._over = True
+        self._machine.close()
+        self._end_publish(BreakCode.SUCCESS, Reason.CLOSED, cut=False)
+        self._end_play()
 
     def _end_publish(self, code: BreakCode, reason: Reason, cut: bool) -> None:
         session, self._session = self._session, None
         if session is None:
             return
+        self._close_hub(cut)
+        if self._doors.endings.finish(session, code, reason, self._doors.clock()):
+            log.info("session %s ended: %d %s", session.facts.session_id, code, reason)
+
+    def _close_hub(self, cut: bool) -> None:
         hub, self._hub = self._hub, None
         if hub is not None:
             self._doors.hubs.close(hub, cut)
-        if self._doors.endings.finish(session, code, reason, self._doors.clock()):
-            log.info("session %s ended: %d %s", session.facts.session_id, code, reason)
 
     def _end_play(self) -> None:
         viewer, self._viewer = self._viewer, None
@@ -274,30 +313,40 @@ class RtmpConnection(asyncio.Protocol):
         self._viewer = None
         self._hub = None
         if cut and self._transport.get_write_buffer_size():
-            self._transport.abort()  # a farewell would stand behind what it has not read
+            self.abort()  # a farewell would stand behind what it has not read
             return
         self._machine.end_play()
-        self._send()
         self._close()
 
     # -- the transport
 
-    def _send(self) -> None:
+    def _answer(self) -> None:
+        """Write what the machine says to what came. Raises ProtocolError for a peer that asks and does not read."""
         data = self._machine.data_to_send()
-        if data:
-            self._transport.write(data)
+        if not data:
+            return
+        self._transport.write(data)
+        # A viewer's media waits there too, and may be over its limit by a flush.
+        limit_bytes = ANSWERS_LIMIT_BYTES if self._viewer is None else 2 * self._viewer.limit_bytes
+        if self._transport.get_write_buffer_size() > limit_bytes:
+            raise ProtocolError("RTMP: a peer that asks and does not read the answers", "ANSWERS_LIMIT_BYTES")
 
     def _close(self) -> None:
-        """Close after what was written; a peer that does not take it is cut off."""
+        """Say what is left to be said, and end our side. Idempotent."""
+        if self._over:
+            return
+        self._over = True
+        self._transport.write(self._machine.data_to_send())
         self._machine.close()
-        self._transport.close()
-        if self._transport.get_write_buffer_size():
-            self._loop.call_later(FAREWELL_SECONDS, self._transport.abort)
+        self._deadline = self._loop.time() + FAREWELL_SECONDS
+        with contextlib.suppress(OSError):  # the peer has reset the connection, which is about to be noticed
+            self._transport.write_eof()
+        self._transport.resume_reading()
 
-    def _resume_reading(self) -> None:
-        if not self._transport.is_closing():
-            with contextlib.suppress(RuntimeError):
-                self._transport.resume_reading()
+    def _linger(self, now: float) -> None:
+        """The peer has said goodbye: it closes."""
+        self._over = True
+        self._deadline = now + LINGER_SECONDS
 
 
 class RtmpListener:
@@ -308,8 +357,10 @@ class RtmpListener:
         self._loop = asyncio.get_running_loop()
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
+        self._fault_lines = 0
         self.connections: Connections[RtmpConnection] = Connections()
         self.admissions: set[asyncio.Task[None]] = set()
+        self.closing = False
 
     async def open(self, address: Address) -> Address:
         """Listen; returns the address bound. Raises OSError."""
@@ -325,20 +376,39 @@ class RtmpListener:
         if self._server is None:
             return
         self._server.close()
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        self.closing = True
         for connection in self.connections:
             connection.stop()
         if self.admissions:
             await asyncio.wait(self.admissions, timeout=2 * OPEN_DEADLINE_SECONDS)
-        await self.connections.gone(2 * FAREWELL_SECONDS)  # what does not listen is aborted after one of them
+        if not await self.connections.gone(FAREWELL_SECONDS):
+            for connection in self.connections:
+                connection.abort()
+            await self.connections.gone(FAREWELL_SECONDS)
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+
+    def admit(self, admission: Coroutine[None, None, None]) -> None:
+        """Run an admission; the listener waits for it when it closes."""
+        task = self._loop.create_task(admission)
+        self.admissions.add(task)
+        task.add_done_callback(self.admissions.discard)
+
+    def tell_fault(self, text: str, *facts: object) -> None:
+        """Log what a peer did wrong: FAULT_LINES_PER_SECOND lines, and what is beyond them as a number."""
+        self._fault_lines += 1
+        if self._fault_lines <= FAULT_LINES_PER_SECOND:
+            log.info(text, *facts)
 
     def _sweep(self) -> None:
         now = self._loop.time()
         for connection in self.connections:
             connection.sweep(now)
+        if self._fault_lines > FAULT_LINES_PER_SECOND:
+            log.info("%d further peers broke the protocol", self._fault_lines - FAULT_LINES_PER_SECOND)
+        self._fault_lines = 0
         self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep)
 
 
-def _said(outcome: Refused) -> tuple[int, str]:
-    return int(outcome.code), outcome.cause
+def _text_of(code: BreakCode) -> str:
+    return load().break_codes[int(code)].text
