@@ -47,7 +47,12 @@ check: lint
 	$(MAKE) test
 	$(BIN)/python -m fuzz --seconds 3
 
-bench: $(VENV)/.dev
+# The peers that the benches compare with.
+$(VENV)/.bench: requirements/bench.txt $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	@touch $@
+
+bench: $(VENV)/.bench
 	$(BIN)/python -m bench
 
 fuzz: $(VENV)/.dev

@@ -35,8 +35,10 @@ def pages(model: ServiceModel, provokers: Provokers) -> dict[str, str]:
 
 def codes(model: ServiceModel) -> frozenset[str | int]:
     """What can be got from the service, and so wants a test: all that is not reserved."""
-    rows = [*model.gateway_errors.items(), *model.ret_codes.items()]
-    return frozenset(code for code, entry in rows if not entry.reserved) | frozenset(model.break_codes)
+    found: set[str | int] = {name for name, error in model.gateway_errors.items() if not error.reserved}
+    found.update(code for code, ret_code in model.ret_codes.items() if not ret_code.reserved)
+    found.update(model.break_codes)
+    return frozenset(found)
 
 
 def example(shape: Shape) -> Any:
