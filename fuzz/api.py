@@ -374,6 +374,7 @@ def run(service: RunningService, seconds: float, first_seed: int = 1) -> Counter
         database=None,
         suppress_health_check=list(HealthCheck),
         print_blob=False,
+        report_multiple_bugs=False,
     )
     @given(plans())
     def shoot(plan: Plan) -> None:

@@ -37,8 +37,8 @@ class HookServer:
             self.bodies.append(await reader.readexactly(length))
             await self.say(writer)
             await reader.read()
-        except (ConnectionError, EOFError):
-            pass
+        except (ConnectionError, EOFError, RuntimeError):
+            pass  # RuntimeError: uvloop's word for writing to a connection that has just been closed
         finally:
             self.closed += 1
             writer.close()

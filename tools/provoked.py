@@ -1,7 +1,8 @@
 """Which test provokes which code: the marks `@pytest.mark.provokes(...)`, as pytest itself collects them.
 
 Rule: nothing is written down twice: a test carries its codes, and the errors page of the reference is made from them.
-That a marked test really gets what it says it provokes is checked as it runs, by a fixture of tests/api and tests/e2e.
+That a marked test of tests/api really gets what it says it provokes is checked as it runs, by a fixture there; of a
+marked test elsewhere its own assertions are all there is.
 
 `python -m tools.provoked` prints the table; it is what `provokers` runs, as pytest cannot collect within a test.
 """

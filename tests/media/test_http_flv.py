@@ -338,7 +338,7 @@ async def test_class_11_an_address_has_as_many_connections_as_it_may_over_all_po
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("openkls.media.doors._is_loopback", lambda address: False)
-    house.doors.cap._limit = 2
+    house.doors.cap.limit = 2
     await house.published()
     wire = await viewing(house)
     assert await answer(house, GET) == b""

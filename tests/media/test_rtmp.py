@@ -616,7 +616,7 @@ async def test_class_11_an_address_has_as_many_connections_as_it_may_and_not_one
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("openkls.media.doors._is_loopback", lambda address: False)
-    house.doors.cap._limit = 2
+    house.doors.cap.limit = 2
     first, second = await greeted(house), await greeted(house)
     third = await Wire.dial(house.rtmp_address)
     assert await third.ended() == b""
