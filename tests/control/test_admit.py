@@ -259,6 +259,7 @@ def test_security_18_refusals_beyond_the_quota_write_nothing(still: Still, caplo
         for _ in range(ROWS_PER_MINUTE + 5):
             refused(still, ask(port=50001))
     lines = [record.getMessage() for record in caplog.records]
+    assert sum("refused: 422" in line for line in lines) == ROWS_PER_MINUTE
     assert sum("only counted" in line for line in lines) == 1
     assert len(still.history.rows) == ROWS_PER_MINUTE
     assert still.house.admission.quota.suppressed == 5

@@ -148,13 +148,15 @@ class Admission:
         self._endings.finish(session, BreakCode.SUCCESS, Reason.TAKEN_OVER, now)
 
     def _record(self, facts: SessionFacts, refused: Refused) -> None:
+        name = "/".join(facts.key.name)
         if self.quota.allows(facts.key, facts.client_ip, self._monotonic()):
             self._journal.close(HistoryRow(facts, facts.pub_time, refused.code, Reason.REFUSED, accepted=False))
+            log.info("publish of %s from %s refused: %d, %s", name, facts.client_ip, refused.code, refused.cause)
         elif self.quota.suppressed_this_minute == 1:  # one line a minute, whoever knocks how often
             log.warning(
                 "%s is pushed from %s more than %d times a minute and refused; this and further refusals of the "
                 "minute are only counted",
-                "/".join(facts.key.name),
+                name,
                 facts.client_ip,
                 ROWS_PER_MINUTE,
             )
