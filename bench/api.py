@@ -41,11 +41,11 @@ LIVE_STREAMS: Final = 10_000
 # Other bytes in each, as from a fleet of clients; more would only measure the signing.
 DISTINCT_REQUESTS: Final = 500
 
-NOT_SHOWN: Final = f"""
-Not shown: a network, TLS, clients that connect anew, the documented rates (switched off here). The {LIVE_STREAMS:,} live
-streams are registered in the service with ten seconds of media counted, but have no connections: what their publishers
-and viewers cost beside the list is not in it. moto's server is a development server and verifies no signature: a peer in
-what it is for, no yardstick. The encoding alone is of an answer read back into dicts, without making it."""
+NOT_SHOWN: Final = """
+Not shown: a network, TLS, clients that connect anew, the documented rates (switched off here). The live streams are
+registered in the service with ten seconds of media counted, but have no connections: what publishers and viewers cost
+beside the list is not in it. moto's server is a development server and verifies no signature: a peer in what it is for,
+no yardstick. The encoding alone is of an answer read back into dicts, without making it."""
 
 ACCESS_KEY, SECRET_KEY = "AKBENCH", "SKBENCH"
 PUBDOMAIN: Final = "push.demo.local"
