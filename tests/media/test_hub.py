@@ -103,6 +103,27 @@ class Seat:
         return [(message.timestamp, int.from_bytes(message.payload[:4], "big")) for message in messages]
 
 
+class Bucket:
+    """A tap that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[Role, int, int]] = []
+        self.told: list[str] = []
+
+    def take(self, role: Role, message: MediaReceived) -> None:
+        self.taken.append((role, message.timestamp, int.from_bytes(message.payload[:4], "big")))
+
+    def over(self, cut: bool, waiting: bool) -> None:
+        self.told.append(f"over cut={cut} waiting={waiting}")
+
+    def resumed(self) -> None:
+        self.told.append("resumed")
+
+    @property
+    def numbers(self) -> list[int]:
+        return [number for _, _, number in self.taken]
+
+
 class Stage:
     """One hub with all its surroundings played, and a record of the stream."""
 
@@ -452,6 +473,77 @@ def test_successor_of_a_name_is_not_touched_by_the_late_end_of_its_predecessor()
     assert both.find(NAME) is second
     both.close(second, cut=False)
     assert both.find(NAME) is None
+
+
+# -- taps
+
+
+def test_tap_of_a_stream_without_viewers_gets_each_message_at_once_and_none_is_pending() -> None:
+    stage = Stage()
+    bucket = Bucket()
+    stage.hub.tap(bucket)
+    stage.push(Role.VIDEO_HEADER, Role.KEY_FRAME, Role.AUDIO)
+    assert bucket.taken == [(Role.VIDEO_HEADER, 0, 0), (Role.KEY_FRAME, 40, 1), (Role.AUDIO, 80, 2)]
+    assert not stage.loop.calls
+    assert stage.viewers.online() == 0
+    assert numbers(stage.join()) == [0, 1, 2]
+
+
+def test_tap_is_replayed_the_start_and_what_is_pending_and_then_does_not_wait_for_the_flush() -> None:
+    stage = Stage()
+    stage.push(Role.METADATA, Role.AUDIO_HEADER, Role.VIDEO_HEADER, Role.KEY_FRAME, Role.FRAME, Role.KEY_FRAME)
+    seat = stage.join()
+    stage.push(Role.FRAME)
+    bucket = Bucket()
+    stage.hub.tap(bucket)
+    assert bucket.taken == [
+        (Role.METADATA, 200, 0),
+        (Role.VIDEO_HEADER, 200, 2),
+        (Role.AUDIO_HEADER, 200, 1),
+        (Role.KEY_FRAME, 200, 5),
+        (Role.FRAME, 240, 6),
+    ]
+    stage.push(Role.AUDIO)
+    assert bucket.numbers[5:] == [7]
+    stage.flush()
+    assert bucket.numbers[5:] == [7]
+    assert numbers(seat) == [0, 2, 1, 5, 6, 7]
+
+
+def test_tap_of_a_stream_without_a_key_frame_to_start_from_is_given_the_headers_in_force() -> None:
+    stage = Stage()
+    stage.push(Role.VIDEO_HEADER, Role.FRAME, Role.AUDIO_HEADER, Role.AUDIO)
+    bucket = Bucket()
+    stage.hub.tap(bucket)
+    assert bucket.taken == [(Role.VIDEO_HEADER, 120, 0), (Role.AUDIO_HEADER, 120, 2)]
+
+
+def test_untapped_gets_nothing_more_and_may_leave_from_within_a_call() -> None:
+    stage = Stage()
+
+    class Sated(Bucket):
+        def take(self, role: Role, message: MediaReceived) -> None:
+            super().take(role, message)
+            stage.hub.untap(self)
+
+    sated, other = Sated(), Bucket()
+    stage.hub.tap(sated)
+    stage.hub.tap(other)
+    stage.push(Role.AUDIO, Role.AUDIO)
+    assert (sated.numbers, other.numbers) == ([0], [0, 1])
+    stage.hub.untap(sated)
+    stage.hub.end(cut=False)
+    assert (sated.told, other.told) == ([], ["over cut=False waiting=False"])
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_tap_is_told_of_the_end_once(cut: bool) -> None:
+    stage = Stage()
+    bucket = Bucket()
+    stage.hub.tap(bucket)
+    stage.hub.end(cut)
+    stage.hub.end(cut)
+    assert bucket.told == [f"over cut={cut} waiting=False"]
 
 
 # -- counting and sharing

@@ -11,11 +11,13 @@ been flushed and nothing else, a viewer who joins between two flushes gets every
 A viewer whose socket holds more than its limit is lagging: it is passed over until a flush with a key frame, from
 where it goes on as if it had just come; one that lags too long is dropped. A viewer who comes when there is no key
 frame to start from waits for one in the same way. Without viewers a message goes straight into the cache.
+
+A tap (the HLS segmenter) is no viewer: it gets what the cache holds, then each message at once, unmerged.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from openkls.codec import flv
 from openkls.codec.rtmp.answers import AUDIO_CSID, DATA_CSID, OUT_CHUNK_SIZE, PLAY_STREAM_ID, VIDEO_CSID
@@ -71,6 +73,20 @@ class Viewer:
         self.lagging_since: float | None = None
 
 
+class Tap(Protocol):
+    """Something that takes a stream message by message, as it arrives, and is counted as nobody."""
+
+    def take(self, role: Role, message: MediaReceived) -> None:
+        """A message of the stream, or one the hub replays."""
+
+    def over(self, cut: bool, waiting: bool) -> None:
+        """The publish ended. With ``waiting`` it may come back in this same hub, and the tap stays; else it is let go.
+        With ``cut`` it was forbidden: nothing that was taken may be shown any more."""
+
+    def resumed(self) -> None:
+        """A new publish of the same name goes on in this hub: what follows is another encoder's run."""
+
+
 class Hub:
     """The viewers of one live stream and what the late ones start from. Belongs to one event loop."""
 
@@ -83,6 +99,7 @@ class Hub:
         self._pending: list[tuple[Role, MediaReceived]] = []
         self._timer: asyncio.Handle | None = None
         self._audiences: dict[Group, set[Viewer]] = {}
+        self._taps: tuple[Tap, ...] = ()
         self._ended = False
         self.skipped = 0
         """Times a viewer began to lag."""
@@ -91,6 +108,8 @@ class Hub:
 
     def push(self, role: Role, message: MediaReceived) -> None:
         """A message arrived from the publisher."""
+        for tap in self._taps:
+            tap.take(role, message)
         if not self._audiences:
             self._cache.add(role, message)
             return
@@ -134,11 +153,25 @@ class Hub:
         if not self._audiences:
             self._settle()
 
+    def tap(self, tap: Tap) -> None:
+        """Hand a tap what a late viewer would start from - without a key frame to start from, the headers in force -
+        and what is pending, at once, and from then on every message."""
+        for role, message in (*self._cache.start(), *self._pending):
+            tap.take(role, message)
+        self._taps = (*self._taps, tap)
+
+    def untap(self, tap: Tap) -> None:
+        """Let a tap go, without a word to it. Idempotent; a tap may do it while it is called."""
+        self._taps = tuple(other for other in self._taps if other is not tap)
+
     def end(self, cut: bool) -> None:
         """The publish is over: the viewers are ended, with ``cut`` ahead of everything that waits. Idempotent."""
         if self._ended:
             return
         self._ended = True
+        taps, self._taps = self._taps, ()
+        for tap in taps:
+            tap.over(cut, waiting=False)
         self._stop_timer()
         if not cut:
             self._flush()
@@ -207,7 +240,7 @@ class Cache:
 
     def __init__(self) -> None:
         self._headers: dict[Role, MediaReceived] = {}
-        self._gop: list[MediaReceived] = []
+        self._gop: list[tuple[Role, MediaReceived]] = []
         """The headers in force at the last key frame, that frame, and everything since."""
         self._gop_bytes = 0
         self._bursts: dict[Wire, bytes] = {}
@@ -227,10 +260,10 @@ class Cache:
         if role is Role.KEY_FRAME:
             self._clear()
             for header in self.headers(message.timestamp):
-                self._append(header)
-            self._append(message)
+                self._append(*header)
+            self._append(role, message)
         elif self._gop:
-            self._append(message)
+            self._append(role, message)
         if role is Role.METADATA or role is Role.VIDEO_HEADER or role is Role.AUDIO_HEADER:
             self._headers[role] = message
         if role is Role.AUDIO or role is Role.AUDIO_HEADER:
@@ -240,25 +273,28 @@ class Cache:
         if len(self._gop) > GOP_LIMIT_MESSAGES or self._gop_bytes > GOP_LIMIT_BYTES:
             self._clear()
 
-    def headers(self, timestamp: int) -> Iterator[MediaReceived]:
+    def headers(self, timestamp: int) -> Iterator[tuple[Role, MediaReceived]]:
         """Metadata and sequence headers, in the order players want them, at the time of what follows them."""
         for role in (Role.METADATA, Role.VIDEO_HEADER, Role.AUDIO_HEADER):
             header = self._headers.get(role)
             if header is not None:
-                yield header._replace(timestamp=timestamp)
+                yield role, header._replace(timestamp=timestamp)
+
+    def start(self) -> Iterable[tuple[Role, MediaReceived]]:
+        """What a tap starts from: the headers in force at the last key frame, that frame, and everything since; where
+        there is none, the headers in force now."""
+        return self._gop or self.headers(self._last_timestamp)
 
     def burst(self, wire: Wire) -> bytes:
         """The bytes of what a viewer starts from; the same object for all who come before the next message."""
         burst = self._bursts.get(wire)
         if burst is None:
-            start: Iterable[MediaReceived] = self._gop
-            if not self.has_video:
-                start = self.headers(self._last_timestamp)
-            burst = self._bursts[wire] = b"".join(map(wire.build, start))
+            start = self.start() if self.can_start else ()
+            burst = self._bursts[wire] = b"".join(wire.build(message) for _, message in start)
         return burst
 
-    def _append(self, message: MediaReceived) -> None:
-        self._gop.append(message)
+    def _append(self, role: Role, message: MediaReceived) -> None:
+        self._gop.append((role, message))
         self._gop_bytes += len(message.payload)
 
     def _clear(self) -> None:
@@ -276,7 +312,7 @@ class _Flush:
         self._messages = [message for _, message in pending]
         self._whole: dict[Wire, bytes] = {}
         # Headers that come with this flush stand at their own place in it.
-        self._headers_before = list(cache.headers(self._messages[0].timestamp))
+        self._headers_before = [header for _, header in cache.headers(self._messages[0].timestamp)]
         for role, message in pending:
             cache.add(role, message)
         # The cache begins at the last key frame, so that if this flush has one, the cache is a part of this flush.
