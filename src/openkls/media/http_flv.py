@@ -21,7 +21,8 @@ from aiohttp.abc import AbstractStreamWriter
 from openkls.codec import flv
 from openkls.config import Address
 from openkls.media.doors import Connections, Doors, TurnedAway
-from openkls.media.hub import FLV_WIRE, Hub, Viewer
+from openkls.media.hub import Hub, Viewer
+from openkls.media.wires import FLV_WIRE
 from openkls.model import matches
 
 log = logging.getLogger("openkls.media.http_flv")

@@ -38,8 +38,9 @@ from openkls.config import Address
 from openkls.control.admit import OPEN_DEADLINE_SECONDS, PublishAsk, Refused
 from openkls.domain.session import BreakCode, Reason, Session
 from openkls.media.doors import Connections, Doors, TurnedAway
-from openkls.media.hub import RTMP_WIRE, Hub, Viewer
+from openkls.media.hub import Hub, Viewer
 from openkls.media.ingest import Ingest
+from openkls.media.wires import RTMP_WIRE
 from openkls.model import load
 
 log = logging.getLogger("openkls.media.rtmp")
