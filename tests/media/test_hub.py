@@ -16,7 +16,7 @@ from openkls.media import hub as hubs
 from openkls.media.hub import Hub, Viewer
 from openkls.media.hubs import Hubs
 from openkls.media.ingest import Role
-from openkls.media.wires import FLV_WIRE, RTMP_WIRE, Wire
+from openkls.media.wires import FLV_WIRE, RTMP_WIRE, Wire, wire_for
 
 NAME = StreamName("demo", "live", "s1")
 HEADERS = (Role.METADATA, Role.VIDEO_HEADER, Role.AUDIO_HEADER)
@@ -97,7 +97,7 @@ class Seat:
         """Timestamp and number of every message received, read back from the bytes."""
         data = b"".join(self.transport.written)
         messages: list[Any]
-        if self.viewer.wire is FLV_WIRE:
+        if self.viewer.wire.protocol is PullProtocol.HTTP_FLV:
             messages = flv.FlvReader().feed(flv.build_header(True, True) + data)
         else:
             reader = ChunkReader()
@@ -476,6 +476,61 @@ def test_successor_of_a_name_is_not_touched_by_the_late_end_of_its_predecessor()
     assert both.find(NAME) is second
     both.close(second, cut=False)
     assert both.find(NAME) is None
+
+
+# -- one kind of media alone
+
+SOUND = wire_for(PullProtocol.HTTP_FLV, "type=audio")
+PICTURE = wire_for(PullProtocol.HTTP_FLV, "type=video")
+
+
+def test_viewer_of_the_sound_alone_starts_with_what_was_heard_since_the_last_key_frame() -> None:
+    stage = Stage()
+    stage.push(Role.METADATA, Role.VIDEO_HEADER, Role.AUDIO_HEADER, Role.KEY_FRAME, Role.AUDIO, Role.FRAME, Role.AUDIO)
+    seat = stage.join(SOUND)
+    stage.push(Role.FRAME, Role.AUDIO)
+    stage.flush()
+    assert seat.seen() == [(120, 0), (120, 2), (160, 4), (240, 6), (320, 8)]
+    assert stage.hub.tracks_of(SOUND) == (True, False)
+
+
+def test_viewer_of_the_sound_alone_needs_no_key_frame_to_start_nor_to_go_on() -> None:
+    stage = Stage()
+    stage.push(Role.VIDEO_HEADER, Role.AUDIO_HEADER, Role.FRAME)
+    seat, whole = stage.join(SOUND), stage.join(FLV_WIRE)
+    stage.push(Role.AUDIO)
+    stage.flush()
+    assert seat.seen() == [(80, 1), (120, 3)]
+    assert not whole.transport.written
+    seat.transport.waiting_bytes = hubs.BACKLOG_LIMIT_BYTES + 1
+    stage.push(Role.AUDIO)
+    stage.flush()
+    seat.transport.waiting_bytes = 0
+    stage.push(Role.FRAME)
+    stage.push(Role.AUDIO)
+    stage.flush()
+    assert seat.seen()[2:] == [(200, 1), (240, 6)]
+
+
+def test_flush_without_the_kind_that_is_wanted_writes_nothing() -> None:
+    stage = Stage()
+    seat = stage.join(SOUND)
+    stage.push(Role.KEY_FRAME, Role.FRAME)
+    stage.flush()
+    assert not seat.transport.written
+    assert seat.viewer.group is not None
+    assert seat.viewer.group.sent.total_bytes == 0
+
+
+def test_viewer_of_the_picture_alone_starts_at_a_key_frame_without_the_sound() -> None:
+    stage = Stage()
+    stage.push(Role.VIDEO_HEADER, Role.AUDIO_HEADER, Role.KEY_FRAME, Role.AUDIO, Role.FRAME)
+    seat = stage.join(PICTURE)
+    stage.push(Role.AUDIO, Role.FRAME)
+    stage.flush()
+    assert seat.seen() == [(80, 0), (80, 2), (160, 4), (240, 6)]
+    assert stage.hub.tracks_of(PICTURE) == (False, True)
+    assert stage.hub.tracks_of(FLV_WIRE) == (True, True)
 
 
 # -- large audiences

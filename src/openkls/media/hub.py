@@ -27,6 +27,7 @@ from collections.abc import Callable, Sequence
 from math import ceil
 from typing import Final, Protocol
 
+from openkls.codec import flv
 from openkls.codec.rtmp.events import MediaReceived
 from openkls.domain.keys import StreamName
 from openkls.domain.timeline import Timeline
@@ -121,6 +122,11 @@ class Hub:
         """Whether the stream has audio and video, as far as is known; both before anything has come."""
         audio, video = self._cache.has_audio, self._cache.has_video
         return (audio, video) if audio or video else (True, True)
+
+    def tracks_of(self, wire: Wire) -> tuple[bool, bool]:
+        """Whether viewers of a wire are to expect audio and video."""
+        audio, video = self.tracks
+        return audio and wire.leaves_out != flv.AUDIO, video and wire.leaves_out != flv.VIDEO
 
     @property
     def repaired(self) -> int:
