@@ -39,7 +39,7 @@ from openkls.domain.session import HistoryRow, Session
 from openkls.domain.viewers import Viewers
 from openkls.media.doors import AddressCap, Doors
 from openkls.media.http_flv import PlayListener
-from openkls.media.hub import Hubs
+from openkls.media.hubs import Hubs
 from openkls.media.rtmp import RtmpListener
 from support_ports import MemoryBlacklist, MemoryHistory
 

@@ -41,7 +41,7 @@ from openkls.domain.registry import Registry
 from openkls.domain.viewers import Viewers
 from openkls.media.doors import AddressCap, Doors
 from openkls.media.http_flv import PlayListener
-from openkls.media.hub import Hubs
+from openkls.media.hubs import Hubs
 from openkls.media.pushhook import PushHooks
 from openkls.media.rtmp import RtmpListener
 from openkls.store import SetupError

@@ -9,7 +9,8 @@ from typing import Final
 
 from openkls.codec import flv
 from openkls.media.doors import AddressCap, Connections
-from openkls.media.hub import Hub, Viewer, Wire
+from openkls.media.hub import Hub, Viewer
+from openkls.media.wires import Wire
 
 FAREWELL_SECONDS: Final = 1.0
 
@@ -53,7 +54,7 @@ class FlvViewer(asyncio.Protocol):
         self._open.add(self)
         if self._hub is not None:
             # Players in browsers (flv.js, mpegts.js) wait for every track that is announced before they show one.
-            audio, video = self._hub.tracks
+            audio, video = self._hub.tracks_of(self._viewer.wire)
             self._transport.write(FLV_HEAD + flv.build_header(audio, video))
             self._hub.subscribe(self._viewer, domain_id)
 

@@ -23,12 +23,13 @@ from aiohttp.abc import AbstractStreamWriter
 
 from openkls.config import Address, Network
 from openkls.control.origin import client_address
+from openkls.domain.viewers import PullProtocol
 from openkls.media.answers import Answer, Dates, refusal
 from openkls.media.doors import Connections, Doors, TurnedAway
 from openkls.media.hls import SESSION_FIELD, Hls
 from openkls.media.http_flv import FAREWELL_SECONDS, FLV_HEAD, FlvViewer
-from openkls.media.hub import FLV_WIRE
 from openkls.media.play_paths import FORMS, Asked, Kind, parse_path
+from openkls.media.wires import wire_for
 
 log = logging.getLogger("openkls.media.play")
 
@@ -258,7 +259,8 @@ class PlayListener:
         handed_over = cast(_RequestHandler, request.protocol).hand_over()
         if handed_over is not None:
             transport, address = handed_over
-            viewer = FlvViewer(self.connections, self.doors.cap, transport, seated.hub, FLV_WIRE, address)
+            wire = wire_for(PullProtocol.HTTP_FLV, query)
+            viewer = FlvViewer(self.connections, self.doors.cap, transport, seated.hub, wire, address)
             transport.set_protocol(viewer)
             transport.resume_reading()
             viewer.begin(seated.domain_id)
