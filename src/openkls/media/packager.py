@@ -1,4 +1,4 @@
-"""The HLS segments of one publish, and the playlists that list them. Rule: a tap of its hub; it is told, and never waits.
+"""The HLS segments of one publish and the playlists that list them. Rule: a tap of its hub; it never waits for it.
 
 Theory of operation. Each finished segment goes to the shelf as a whole HTTP answer. The newest PLAYLIST_SEGMENTS of the
 shelf are listed; older ones stay fetchable for clients that are behind. A playlist's text is made when it is first

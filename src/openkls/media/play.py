@@ -59,7 +59,9 @@ _PREFLIGHT: Final = Answer(
         "Access-Control-Max-Age: 86400",
     ),
 )
-_NOT_ALLOWED: Final = refusal(HTTPStatus.METHOD_NOT_ALLOWED, f"Only {_METHODS} are understood here.", f"Allow: {_METHODS}")
+_NOT_ALLOWED: Final = refusal(
+    HTTPStatus.METHOD_NOT_ALLOWED, f"Only {_METHODS} are understood here.", f"Allow: {_METHODS}"
+)
 _NO_PATH: Final = refusal(HTTPStatus.NOT_FOUND, f"A stream is played at {FORMS}.")
 _UNREADABLE: Final = refusal(HTTPStatus.BAD_REQUEST, "This is no HTTP request that can be read.")
 _FAILED: Final = refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "The request failed; see the service's log.")
