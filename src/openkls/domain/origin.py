@@ -52,7 +52,7 @@ class AddressCap:
     def enter(self, address: str) -> bool:
         """Count a connection in; False (and not counted) when the address has as many as it may."""
         count = self._counts.get(address, 0)
-        if count >= self.limit and not self._is_exempt(address):
+        if count >= self.limit and not self.is_exempt(address):
             self.refused += 1
             return False
         self._counts[address] = count + 1
@@ -66,7 +66,8 @@ class AddressCap:
         else:
             del self._counts[address]
 
-    def _is_exempt(self, address: str) -> bool:
+    def is_exempt(self, address: str) -> bool:
+        """Whether many may come from this address."""
         parsed = _parse_address(address)
         return parsed is not None and (parsed.is_loopback or any(parsed in network for network in self._trusted))
 

@@ -16,7 +16,8 @@ from openkls.control.finish import Endings
 from openkls.domain.origin import AddressCap
 from openkls.domain.registry import Registry
 from openkls.domain.session import BreakCode
-from openkls.media.hub import Hub, Hubs
+from openkls.media.hub import Hub
+from openkls.media.hubs import Hubs
 from openkls.model import load
 
 T = TypeVar("T")
