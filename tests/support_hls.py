@@ -186,7 +186,7 @@ async def made(house: House, sequences: int) -> None:
 
 async def opened(house: House, host: str = "127.0.0.1", path: str = "/live/s1.m3u8", segments: int = 1) -> Player:
     """A player that has the master playlist of a stream, of which so many segments have been pushed since."""
-    publisher = await house.published()
+    publisher = await house.published(app=path.split("/")[1])
     player = await Player.dial(house, host)
     await player.ask(path)
     await seen(lambda: house.hls._packagers)

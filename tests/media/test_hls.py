@@ -292,6 +292,55 @@ async def test_stream_that_ends_in_order_can_be_played_to_its_end(
     assert not house.hls._tokens
 
 
+PATIENT = "/patient/s1.m3u8"  # an app with a minute of grace
+
+
+async def test_republish_within_the_grace_is_a_discontinuity_in_the_same_playlist(house: House) -> None:
+    player = await opened(house, path=PATIENT, segments=2)
+    before = await player.listing()
+    await player.listing()
+    await publisher_of(player).close()
+    await seen(lambda: house.hubs._waiting)
+    waiting = await player.listing()
+    assert not waiting.ended
+    assert waiting.uris[:2] == before.uris
+    assert len(waiting.uris) == 3  # with what was open
+    assert (await (await Player.dial(house)).get(PATIENT)).status == 404  # nobody new while nothing is live
+    peer = await house.published(app="patient")
+    await push(peer, 2)
+    await made(house, 5)
+    after = await player.listing()
+    assert after.uris[:3] == waiting.uris
+    assert after.discontinuities == [after.uris[0], after.uris[3]]
+    assert not after.ended
+    for uri in after.uris:
+        await player.segment(uri)
+    await push(peer, 6, first=2)
+    await made(house, 10)
+    last = await player.listing()
+    assert (last.sequence, last.discontinuity_sequence, last.discontinuities) == (after.sequence + 5, 2, [])
+
+
+async def test_forbid_while_a_publisher_is_waited_for_takes_everything_away(house: House) -> None:
+    player = await opened(house, path=PATIENT)
+    uri = player.path((await player.listing()).uris[0])
+    await publisher_of(player).close()
+    await seen(lambda: house.hubs._waiting)
+    await player.listing()
+    await house.forbids.forbid(key(app="patient"))
+    assert (await player.get(uri)).status == 404
+    assert (await (await Player.dial(house)).get(player.url)).status == 404
+    assert not len(house.hls)
+
+
+async def test_stream_nobody_came_back_for_ends(house: House) -> None:
+    player = await opened(house, path=PATIENT)
+    await publisher_of(player).close()
+    await seen(lambda: house.hubs._waiting)
+    house.hubs._give_up(the_packager(house).hub)
+    assert (await player.listing()).ended
+
+
 async def test_forbid_takes_everything_away_at_once(house: House) -> None:
     player = await opened(house)
     listing = await player.listing()
