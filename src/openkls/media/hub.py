@@ -44,6 +44,8 @@ LAG_LIMIT_SECONDS: Final = 15.0
 SLICE_VIEWERS: Final = 250
 SLICE_BYTES: Final = 8 * 1024 * 1024
 
+_FIRST_FRAME: Final = Role.KEY_FRAME  # and those behind it: the coded frames
+
 
 class Viewer:
     """One playing connection, as the hub sees it. ``on_over(cut)`` is called once, when the hub ends it: with ``cut``
@@ -102,10 +104,11 @@ class Hub:
 
     def push(self, role: Role, message: MediaReceived) -> None:
         """A message arrived from the publisher."""
-        place = self._timeline.place if role >= Role.KEY_FRAME else self._timeline.follow
-        timestamp = place(message.type_id, message.timestamp)
-        if timestamp != message.timestamp:
-            message = MediaReceived(message.type_id, timestamp, message.payload)
+        type_id, timestamp, payload = message
+        place = self._timeline.place if role >= _FIRST_FRAME else self._timeline.follow
+        placed = place(type_id, timestamp)
+        if placed != timestamp:
+            message = MediaReceived(type_id, placed, payload)
         for tap in self._taps:
             tap.take(role, message)
         if not self._audiences:
