@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openkls.codec import ProtocolError, flv, hevc
+from openkls.codec import ProtocolError, annexb, flv, hevc
 from support_media import PICTURE, clip
 
 VPS, SPS, PPS, SEI = b"\x40\x01v", b"\x42\x01s", b"\x44\x01p", b"\x4e\x01x"
@@ -57,3 +57,10 @@ def test_any_bytes_give_sets_or_a_protocol_error(data: bytes) -> None:
         except ProtocolError:
             continue
         assert all(len(unit) >= 2 for unit in units)
+
+
+def test_parameter_sets_stand_in_a_byte_stream() -> None:
+    config = annexb.parse_video_config("hevc", hvcc([VPS], [SPS], [PPS]))
+    assert config.syntax is annexb.HEVC
+    assert config.nal_length_size == 4
+    assert config.parameter_sets == b"".join(b"\0\0\0\x01" + unit for unit in (VPS, SPS, PPS))
