@@ -22,6 +22,7 @@ from openkls.codec import flv
 from openkls.config import Address
 from openkls.media.doors import Connections, Doors, TurnedAway
 from openkls.media.hub import FLV_WIRE, Hub, Viewer
+from openkls.media.silence import count_if_silent, end_if_silent
 from openkls.model import matches
 
 log = logging.getLogger("openkls.media.http_flv")
@@ -60,6 +61,7 @@ class FlvViewer(asyncio.Protocol):
         if self._hub is not None:
             # Players in browsers (flv.js, mpegts.js) wait for every track that is announced before they show one.
             audio, video = self._hub.tracks
+            end_if_silent(self._transport)
             self._transport.write(_HEAD + flv.build_header(audio, video))
             self._hub.subscribe(self._viewer, domain_id)
 
@@ -72,6 +74,7 @@ class FlvViewer(asyncio.Protocol):
         self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        count_if_silent(self._listener.doors, exc)
         self._leave()
         self._listener.connections.discard(self)
         self._listener.doors.cap.leave(self._address)

@@ -40,6 +40,7 @@ from openkls.domain.session import BreakCode, Reason, Session
 from openkls.media.doors import Connections, Doors, TurnedAway
 from openkls.media.hub import RTMP_WIRE, Hub, Viewer
 from openkls.media.ingest import Ingest
+from openkls.media.silence import count_if_silent, end_if_silent
 from openkls.model import load
 
 log = logging.getLogger("openkls.media.rtmp")
@@ -130,6 +131,7 @@ class RtmpConnection(asyncio.Protocol):
         self._deadline = self._loop.time() + FAREWELL_SECONDS
 
     def connection_lost(self, exc: Exception | None) -> None:
+        count_if_silent(self._doors, exc)
         self._leave()
         self._listener.connections.discard(self)
         if self._entered:
@@ -224,6 +226,7 @@ class RtmpConnection(asyncio.Protocol):
             return
         self._deadline = inf
         self._viewer = Viewer(RTMP_WIRE, self._transport, self._play_over)
+        end_if_silent(self._transport)
         self._hub = seated.hub
         self._hub.subscribe(self._viewer, seated.domain_id)
         self._act(events, now)
