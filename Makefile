@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 FUZZ_SECONDS ?= 60
 API_FUZZ_SECONDS ?= 600
 INGEST_FUZZ_SECONDS ?= 600
-SOAK_SECONDS ?= 600
+SOAK_SECONDS ?= 1800
 
 .PHONY: serve demo test check lint bench fuzz soak clean
 

@@ -81,6 +81,9 @@ def good_watch(rss_mib: Callable[[int], float] = lambda _: 100.0, seconds: int =
         rss_bytes=[int(rss_mib(second) * 2**20) for second in range(seconds)],
         answers=Counter({"200": 1}),
         publishes=Counter({"left": 1}),
+        viewers=Counter({"rtmp left": 1, "flv left": 1, "hls left": 1}),
+        descriptors_before=20,
+        descriptors_after=20 + soak.DESCRIPTORS_MORE_MAX,
     )
 
 
@@ -112,6 +115,15 @@ def test_soak_finds_answers_of_5xx_and_silence() -> None:
     watch = good_watch()
     watch.answers.clear()
     assert soak.faults(watch, "")
+
+
+def test_soak_finds_descriptors_left_open_and_viewers_that_never_came() -> None:
+    watch = good_watch()
+    watch.descriptors_after += 1
+    assert soak.faults(watch, "") == [f"{soak.DESCRIPTORS_MORE_MAX + 1} descriptors were left open"]
+    watch = good_watch()
+    del watch.viewers["hls left"]
+    assert soak.faults(watch, "") == ["nobody watched by hls"]
 
 
 class Wrong(BaseHTTPRequestHandler):
