@@ -125,7 +125,7 @@ class Soak:
         clock = asyncio.get_running_loop().time
         closed_by = clock() + CLOSED_WITHIN_SECONDS
         most = self.watch.descriptors_before + DESCRIPTORS_MORE_MAX
-        while (left := process.num_fds()) > most and clock() < closed_by:
+        while (left := process.num_fds()) > most and clock() < closed_by:  # noqa: ASYNC110 - another process's
             await asyncio.sleep(RSS_SAMPLE_SECONDS)
         self.watch.descriptors_after = left
 
