@@ -33,13 +33,15 @@ from openkls.control.finish import Endings
 from openkls.control.forbid import Forbids
 from openkls.control.journal import Journal
 from openkls.domain.blacklist import Blacklist
+from openkls.domain.hls_sessions import HlsSessions, SessionIds
 from openkls.domain.keys import StreamKey, StreamName
 from openkls.domain.registry import Registry
 from openkls.domain.session import HistoryRow, Session
 from openkls.domain.viewers import Viewers
 from openkls.media.doors import AddressCap, Doors
-from openkls.media.http_flv import PlayListener
-from openkls.media.hub import Hubs
+from openkls.media.hls import Hls
+from openkls.media.hubs import Hubs
+from openkls.media.play import PlayListener
 from openkls.media.rtmp import RtmpListener
 from support_ports import MemoryBlacklist, MemoryHistory
 
@@ -113,6 +115,7 @@ class House:
         self.admission = Admission(self.directory, self.registry, self.journal, self.endings, "boot-1", "127.0.0.1")
         self.merge_ms = merge_ms
         self.connections_per_address = connections_per_address
+        self.trusted_proxies: tuple[config.Network, ...] = ()
         self._closed = True
 
     async def open(self) -> None:
@@ -131,7 +134,9 @@ class House:
             clock=time.time,
             merge_ms=self.merge_ms,
         )
-        self.flv = PlayListener(self.doors)
+        self.sessions = HlsSessions(self.viewers)
+        self.hls = Hls(self.doors, self.sessions, SessionIds(os.urandom(32)))
+        self.flv = PlayListener(self.doors, self.hls, self.trusted_proxies)
         self.flv_address = await self.flv.open(Address("127.0.0.1", 0))
         self.rtmp = RtmpListener(self.doors)
         self.rtmp_address = await self.rtmp.open(Address("127.0.0.1", 0))
@@ -158,6 +163,10 @@ class House:
     def flv_url(self, stream: str, app: str = "live") -> str:
         """The HTTP-FLV URL of a stream."""
         return f"http://127.0.0.1:{self.flv_address.port}/{app}/{stream}.flv"
+
+    def hls_url(self, stream: str, app: str = "live") -> str:
+        """The URL of a stream's master playlist."""
+        return f"http://127.0.0.1:{self.flv_address.port}/{app}/{stream}.m3u8"
 
     def session(self, stream: str = "s1", app: str = "live") -> Session | None:
         """The live session of a name."""
@@ -197,6 +206,7 @@ class House:
             or len(self.rtmp.connections)
             or self.rtmp.admissions
             or len(self.flv.connections)
+            or len(self.sessions)
         )
 
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from openkls.codec import flv, pushauth
-from openkls.media import http_flv
+from openkls.media import http_flv, play
 from support_media import (
     DEADLINE_SECONDS,
     VIDEO_HEADER,
@@ -316,7 +316,7 @@ async def test_close_ends_viewers_and_connections_that_have_asked_for_nothing(ho
 async def test_class_11_head_that_does_not_come_is_cut_at_its_deadline(
     house: House, monkeypatch: pytest.MonkeyPatch, said: bytes
 ) -> None:
-    monkeypatch.setattr(http_flv, "HEAD_SECONDS", 0.1)
+    monkeypatch.setattr(play, "HEAD_SECONDS", 0.1)
     wires = [await asked(house, said) for _ in range(20)]
     for wire in wires:
         await wire.ended()
@@ -325,7 +325,7 @@ async def test_class_11_head_that_does_not_come_is_cut_at_its_deadline(
 
 
 async def test_class_11_viewer_outlives_the_deadline_of_its_head(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_flv, "HEAD_SECONDS", 0.1)
+    monkeypatch.setattr(play, "HEAD_SECONDS", 0.1)
     await house.published()
     await viewing(house)
     begun = time.monotonic()

@@ -471,6 +471,21 @@ async def test_player_starts_with_the_headers_and_the_gop_and_goes_on(house: Hou
     await seen(lambda: not house.viewers.online())
 
 
+@pytest.mark.parametrize(("asked_for", "kind"), [("audio", flv.AUDIO), ("video", flv.VIDEO)])
+async def test_player_that_asks_for_one_kind_gets_the_headers_and_frames_of_that_kind_alone(
+    house: House, asked_for: str, kind: int
+) -> None:
+    publisher = await house.published()
+    await publisher.start_stream()
+    player = await house.playing(f"s1?type={asked_for}")
+    await publisher.media(flv.VIDEO, 40, frame())
+    await publisher.media(flv.AUDIO, 40, sound())
+    heard = await player.heard(3 if kind == flv.AUDIO else 4)
+    assert heard[0].type_id == flv.SCRIPT
+    assert {message.type_id for message in heard[1:]} == {kind}
+    assert heard[-1].timestamp == 40
+
+
 async def test_viewers_are_told_when_their_publisher_unpublishes(house: House) -> None:
     peer = await house.published()
     await peer.start_stream()

@@ -5,39 +5,46 @@ Rule: counted at the door, freed when it closes.
 
 import asyncio
 import ipaddress
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Generic, TypeVar
 
 from openkls.codec import pushauth
+from openkls.config import Network
 from openkls.control.admit import Admission
 from openkls.control.directory import Directory
 from openkls.control.finish import Endings
 from openkls.domain.registry import Registry
 from openkls.domain.session import BreakCode
-from openkls.media.hub import Hub, Hubs
+from openkls.media.hub import Hub
+from openkls.media.hubs import Hubs
 from openkls.model import load
 
 T = TypeVar("T")
 
 
 class AddressCap:
-    """At most ``limit`` connections of one address; loopback is exempt (design, ``[limits]``)."""
+    """At most ``limit`` connections of one address; loopback and trusted proxies are exempt (design, ``[limits]``)."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, trusted_proxies: Sequence[Network] = ()) -> None:
         self.limit = limit
+        self._trusted_proxies = trusted_proxies
         self._counts: dict[str, int] = {}
         self.refused = 0
 
     def enter(self, address: str) -> bool:
         """Count a connection in; False (and not counted) when the address has as many as it may."""
         count = self._counts.get(address, 0)
-        if count >= self.limit and not _is_loopback(address):
+        if count >= self.limit and not self.is_exempt(address):
             self.refused += 1
             return False
         self._counts[address] = count + 1
         return True
+
+    def is_exempt(self, address: str) -> bool:
+        """Whether many may come from this address."""
+        return _is_loopback(address) or _is_within(address, self._trusted_proxies)
 
     def leave(self, address: str) -> None:
         """Count a connection out that entered."""
@@ -137,3 +144,11 @@ def _is_loopback(address: str) -> bool:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:
         return False
+
+
+def _is_within(address: str, networks: Sequence[Network]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in networks)

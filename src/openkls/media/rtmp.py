@@ -37,10 +37,12 @@ from openkls.codec.rtmp.session import ServerSession
 from openkls.config import Address
 from openkls.control.admit import OPEN_DEADLINE_SECONDS, PublishAsk, Refused
 from openkls.domain.session import BreakCode, Reason, Session
+from openkls.domain.viewers import PullProtocol
 from openkls.media.doors import Connections, Doors, TurnedAway
-from openkls.media.hub import RTMP_WIRE, Hub, Viewer
+from openkls.media.hub import Hub, Viewer
 from openkls.media.ingest import Ingest
 from openkls.media.silence import count_if_silent, end_if_silent
+from openkls.media.wires import wire_for
 from openkls.model import load
 
 log = logging.getLogger("openkls.media.rtmp")
@@ -225,7 +227,7 @@ class RtmpConnection(asyncio.Protocol):
             self._fail(error)
             return
         self._deadline = inf
-        self._viewer = Viewer(RTMP_WIRE, self._transport, self._play_over)
+        self._viewer = Viewer(wire_for(PullProtocol.RTMP, event.query), self._transport, self._play_over)
         end_if_silent(self._transport)
         self._hub = seated.hub
         self._hub.subscribe(self._viewer, seated.domain_id)
