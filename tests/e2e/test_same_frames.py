@@ -10,8 +10,8 @@ its first frame on, a stream without video from its join on, whole to its end.
 """
 
 import contextlib
+import socket
 import subprocess
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -30,6 +30,12 @@ SECONDS: Final = 6
 # What the encoder has before the players come: less than the distance of key frames.
 HEAD_MS: Final = 1500
 PLAYER_SECONDS: Final = 45
+# RTMP rounds the time of a frame to 1 ms; where several frames of AAC share a PES packet, only the first one's time is
+# written and the others' follow from their lengths, exactly.
+SPREAD_MS: Final = {"rtmp": 0.0, "flv": 0.0, "hls": 1.0}
+# ffmpeg 9 gives the first two packets of HLS without video one time, and what shares their PES packet is a frame early;
+# it does so with segments of its own, too.
+UNTIMED: Final = 16
 # Materials under way; a player each by three protocols, and an encoder.
 AT_ONCE: Final = 4
 PICTURE: Final = ("-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25")
@@ -46,7 +52,7 @@ class Material:
     """What is pushed, and by what it is read."""
 
     arguments: tuple[str, ...]
-    protocols: tuple[str, ...] = ("rtmp", "flv")
+    protocols: tuple[str, ...] = ("rtmp", "flv", "hls")
     has_video: bool = True
     filters: dict[str, str] = field(default_factory=dict, hash=False)
     """Bitstream filters for video, by protocol, that take the container's framing off."""
@@ -169,8 +175,9 @@ def played(service: RunningService, name: str) -> dict[str, Tracks]:
         players = {}
         for protocol in material.protocols:
             if protocol == "hls":
-                # HLS begins with the first request of a playlist.
-                urllib.request.urlopen(urls["hls"], timeout=10).read()
+                # HLS begins with the first request of a playlist, which is answered when there is a segment.
+                first = stack.enter_context(socket.create_connection(("127.0.0.1", service.play_port)))
+                first.sendall(f"GET /live/{name}.m3u8 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
             command = reading(urls[protocol], material)
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             stack.callback(process.wait, 10)
@@ -222,7 +229,7 @@ def test_the_same_frames_come_out_as_were_pushed(
     assert set(outcomes) == set(material.protocols)
     for protocol, received in outcomes.items():
         assert set(received) == set(expected), protocol
-        shifts = set()
+        shifts: dict[str, list[float]] = {}
         for kind, packets in received.items():
             whole = expected[kind]
             at_least = len(whole) if kind == "video" else sum(packet.dts > begin for packet in whole)
@@ -231,7 +238,11 @@ def test_the_same_frames_come_out_as_were_pushed(
             assert [(packet.size, packet.digest) for packet in packets] == [
                 (packet.size, packet.digest) for packet in wanted
             ], (protocol, kind)
-            for got, want in zip(packets, wanted, strict=True):
-                shifts |= {got.dts - want.dts, got.pts - want.pts}
+            timed = list(zip(packets, wanted, strict=True))
+            if protocol == "hls" and not material.has_video:
+                timed = timed[UNTIMED:]
+            shifts[kind] = [got.dts - want.dts for got, want in timed] + [got.pts - want.pts for got, want in timed]
         # One clock for sound and picture, and no frame off it.
-        assert len(shifts) == 1, (protocol, sorted(shifts))
+        every = [shift for each in shifts.values() for shift in each]
+        assert max(every) - min(every) <= SPREAD_MS[protocol], protocol
+        assert max(shifts.get("video", [0])) == min(shifts.get("video", [0])), protocol
