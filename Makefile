@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Seconds for each codec target of make fuzz, for the API's, and for make soak.
+# Seconds for each codec target of make fuzz, for the API's and the ingest port's, and for make soak.
 FUZZ_SECONDS ?= 60
 API_FUZZ_SECONDS ?= 600
-SOAK_SECONDS ?= 600
+INGEST_FUZZ_SECONDS ?= 600
+SOAK_SECONDS ?= 1800
 
 .PHONY: serve demo test check lint bench fuzz soak clean
 
@@ -58,6 +59,7 @@ bench: $(VENV)/.bench
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS)
 	$(BIN)/python -m fuzz.api --seconds $(API_FUZZ_SECONDS)
+	$(BIN)/python -m fuzz.ingest --seconds $(INGEST_FUZZ_SECONDS)
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m tools.soak --seconds $(SOAK_SECONDS)

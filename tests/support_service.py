@@ -109,6 +109,10 @@ class RunningService:
         """Where to play a stream over HTTP-FLV."""
         return f"http://127.0.0.1:{self.play_port}/live/{stream}.flv"
 
+    def hls_url(self, stream: str) -> str:
+        """Where to play a stream over HLS."""
+        return f"http://127.0.0.1:{self.play_port}/live/{stream}.m3u8"
+
     def start(self) -> None:
         """Start, and wait until every port answers."""
         environment = {key: value for key, value in os.environ.items() if not key.startswith("OPENKLS_")}

@@ -1,15 +1,15 @@
-"""`make soak`: 50 list calls a second under publish churn, watching what must not grow: `python -m tools.soak`.
+"""`make soak`: 50 list calls a second while streams and viewers come and go: `python -m tools.soak [--seconds N]`.
 
 Rule: the service is the real one, a process of its own with its store on disk; what it did is judged from outside, by
 its answers, its log and its process, and the run ends with 1 when one of the facts below does not hold.
 
-Facts: no answer of 5xx and none that is missing; no exception in the log; resident memory at the end within
-RSS_GROWTH_MAX of what it was at minute 5 (of half the time in a shorter run; not judged below RSS_LEAST_SECONDS, when
-the interpreter is still growing into its work).
+Facts: no answer of 5xx and none that is missing; no exception in the log; no descriptor more than before, once all
+have left; resident memory at the end within RSS_GROWTH_MAX of what it was at minute 5 (of half the time in a shorter
+run; not judged below RSS_LEAST_SECONDS, when the interpreter is still growing into its work).
 
 Theory of operation. One task is due every 20 ms and begins a call whatever the last ones do, so that a slow answer
 delays no other and its own wait counts. Publishers come and go by ever new names; some push where they may not, some
-are cut by ForbidStream. The figures of each window are printed as it ends.
+are cut by ForbidStream. Viewers are tools.soak_viewers'. The figures of each window are printed as it ends.
 """
 
 import argparse
@@ -37,6 +37,7 @@ from openkls.codec.amzdate import build_amz_date
 from openkls.codec.flv import VIDEO, Tag
 from openkls.media import rtmp_client
 from tests.support_service import ACCESS_KEY, SECRET_KEY, RunningService
+from tools.soak_viewers import AVC_HEADER, SoakViewers
 
 CALLS_PER_SECOND: Final = 50
 # Where the process has made its caches and the store its pages.
@@ -57,8 +58,11 @@ CUT_EVERY_SECONDS: Final = 1.0
 # So many of the newest rows are asked for: answers must not grow with the history.
 PAGE_ROWS: Final = 100
 PUBDOMAIN: Final = "push.demo.local"
-AVC_HEADER: Final = b"\x17\x00\x00\x00\x00" + bytes.fromhex("0142c01effe100042742c01e01000128")
 KEY_FRAME: Final = b"\x17\x01\x00\x00\x00" + bytes(1000)
+# From the last goodbye to the last descriptor: sessions of HLS and those who died are given up after seconds.
+CLOSED_WITHIN_SECONDS: Final = 30.0
+# Connections to the store that are opened when several calls first come at once.
+DESCRIPTORS_MORE_MAX: Final = 4
 # Of each kind of fault.
 SHOWN: Final = 10
 # What a log line of ours never holds unless something broke.
@@ -78,6 +82,9 @@ class Watch:
     """Answers of 5xx, and calls without an answer."""
     publishes: Counter[str] = field(default_factory=Counter)
     live: dict[str, None] = field(default_factory=dict)
+    viewers: Counter[str] = field(default_factory=Counter)
+    descriptors_before: int = 0
+    descriptors_after: int = 0
 
 
 class Soak:
@@ -94,14 +101,33 @@ class Soak:
         """Everything at once, for the given time."""
         connector = aiohttp.TCPConnector(limit=CONNECTIONS)
         timeout = aiohttp.ClientTimeout(total=CALL_SECONDS)
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False) as http:
+        assert self._service.process is not None
+        process = psutil.Process(self._service.process.pid)
+        self.watch.descriptors_before = process.num_fds()
+        async with (
+            aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False) as http,
+            aiohttp.ClientSession() as play,
+        ):
             ending = asyncio.get_running_loop().time() + self._seconds
+            viewers = SoakViewers(self._service.rtmp_port, self._service.play_port, self._rng, play)
+            self.watch.viewers = viewers.seen.ends
             async with asyncio.TaskGroup() as group:
+                group.create_task(viewers.run(ending))
                 group.create_task(self._call_all(http, group, ending))
                 group.create_task(self._cut(http, ending))
                 group.create_task(self._report(ending))
                 for _ in range(PUBLISHERS):
                     group.create_task(self._publish_all(ending))
+        await self._count_descriptors(process)
+
+    async def _count_descriptors(self, process: psutil.Process) -> None:
+        """Those that are open when all have left, and the service has seen it."""
+        clock = asyncio.get_running_loop().time
+        closed_by = clock() + CLOSED_WITHIN_SECONDS
+        most = self.watch.descriptors_before + DESCRIPTORS_MORE_MAX
+        while (left := process.num_fds()) > most and clock() < closed_by:  # noqa: ASYNC110 - another process's
+            await asyncio.sleep(RSS_SAMPLE_SECONDS)
+        self.watch.descriptors_after = left
 
     # -- calls
 
@@ -210,7 +236,7 @@ class Soak:
         assert self._service.process is not None
         process = psutil.Process(self._service.process.pid)
         begun = clock()
-        print("   s  RSS MiB  fds  threads  calls/s   p50 ms   p99 ms  5xx or none  published")
+        print("   s  RSS MiB  fds  threads  calls/s   p50 ms   p99 ms  5xx or none  published  viewers")
         while clock() < ending:
             await asyncio.sleep(min(RSS_SAMPLE_SECONDS, max(0.0, ending - clock())))
             self.watch.rss_bytes.append(process.memory_info().rss)
@@ -223,7 +249,7 @@ class Soak:
         print(
             f"{seconds:4.0f} {self.watch.rss_bytes[-1] / 2**20:8.1f} {process.num_fds():4} {process.num_threads():8} "
             f"{len(calls) / WINDOW_SECONDS:8.1f} {p50:8.1f} {p99:8.1f} {len(self.watch.failures):12} "
-            f"{self.watch.publishes.total():10}",
+            f"{self.watch.publishes.total():10} {self.watch.viewers.total():8}",
             flush=True,
         )
 
@@ -243,6 +269,11 @@ def faults(watch: Watch, log: str) -> list[str]:
         found.append("no call succeeded")
     if not watch.publishes["left"]:
         found.append("no publish ran to its end")
+    found += [f"nobody watched by {way}" for way in ("rtmp", "flv", "hls") if not watch.viewers[f"{way} left"]]
+    more = watch.descriptors_after - watch.descriptors_before
+    print(f"descriptors: {watch.descriptors_before} before, {watch.descriptors_after} after")
+    if more > DESCRIPTORS_MORE_MAX:
+        found.append(f"{more} descriptors were left open")
     found += [f"the log has: {line}" for line in log.splitlines() if any(word in line for word in BROKEN)][:SHOWN]
     if len(watch.rss_bytes) >= RSS_LEAST_SECONDS:
         grown = growth(watch.rss_bytes)
@@ -254,8 +285,10 @@ def faults(watch: Watch, log: str) -> list[str]:
 
 def main(arguments: list[str]) -> int:
     """Run and judge; 1 when a fact does not hold."""
-    parser = argparse.ArgumentParser(prog="python -m tools.soak", description="List calls under publish churn.")
-    parser.add_argument("--seconds", type=float, default=600.0)
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.soak", description="List calls while streams and viewers come and go."
+    )
+    parser.add_argument("--seconds", type=float, default=1800.0)
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
@@ -272,6 +305,7 @@ def main(arguments: list[str]) -> int:
             service.end()
         log = service.log.read_text()
     print(f"answers: {dict(soak.watch.answers)}; publishes: {dict(soak.watch.publishes)}")
+    print(f"viewers: {dict(sorted(soak.watch.viewers.items()))}")
     found += faults(soak.watch, log)
     for fault in found:
         print(f"FAULT: {fault}")

@@ -1,5 +1,7 @@
-"""The short forms of `make soak` and `make fuzz` (API), and that both find what they are there for."""
+"""The short forms of `make soak` and `make fuzz` (API, ingest), and that they find what they are there for."""
 
+import asyncio
+import signal
 import subprocess
 import sys
 import threading
@@ -13,6 +15,7 @@ import pytest
 from hypothesis.errors import Flaky
 
 from fuzz import api as fuzzer
+from fuzz import ingest as ingest_fuzzer
 from openkls import model
 from support_service import RunningService
 from tools import soak
@@ -22,6 +25,7 @@ pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).parents[2]
 SOAK_SECONDS = 20
 FUZZ_SECONDS = 5.0
+INGEST_FUZZ_SECONDS = 5.0
 
 
 def test_class_19_lists_at_50_a_second_under_churn_never_fail() -> None:
@@ -37,11 +41,49 @@ def test_requests_made_from_the_model_never_give_5xx_or_hang(tmp_path: Path) -> 
     assert seen.total() >= fuzzer.ROUND_EXAMPLES
 
 
+@pytest.mark.timeout(180)
+def test_changed_captures_at_the_ingest_port_never_break_a_healthy_stream(tmp_path: Path) -> None:
+    seen = ingest_fuzzer.fuzz(tmp_path, INGEST_FUZZ_SECONDS)
+    assert seen.ends["closed by us"], "no input was taken as far as a publish"
+    assert len(seen.healthy) >= 3
+
+
+@pytest.mark.parametrize(
+    ("log", "rss_mib", "text"),
+    [
+        ("fine\nTraceback (most recent call last):\n", lambda _: 100.0, "Traceback"),
+        ("fine\n", lambda second: 100.0 + second / 10, "memory grew"),
+    ],
+)
+def test_ingest_fuzzer_finds_what_broke(log: str, rss_mib: Callable[[int], float], text: str) -> None:
+    seen = ingest_fuzzer.Seen(ends=Counter({"closed by us": 1000}))
+    seen.rss_bytes = [int(rss_mib(second) * 2**20) for second in range(200)]
+    with pytest.raises(AssertionError, match=text):
+        ingest_fuzzer.judge(seen, log)
+
+
+def test_ingest_fuzzer_finds_a_service_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = RunningService(tmp_path)
+    service.start()
+    try:
+        monkeypatch.setattr(ingest_fuzzer, "HEALTHY_SECONDS", 1.0)
+        run = ingest_fuzzer.Ingest(service, 1.0, 1)
+        assert service.process is not None
+        service.process.send_signal(signal.SIGSTOP)
+        with pytest.raises(AssertionError, match="a healthy publish and play took"):
+            asyncio.run(run.healthy())
+    finally:
+        service.end()
+
+
 def good_watch(rss_mib: Callable[[int], float] = lambda _: 100.0, seconds: int = 600) -> soak.Watch:
     return soak.Watch(
         rss_bytes=[int(rss_mib(second) * 2**20) for second in range(seconds)],
         answers=Counter({"200": 1}),
         publishes=Counter({"left": 1}),
+        viewers=Counter({"rtmp left": 1, "flv left": 1, "hls left": 1}),
+        descriptors_before=20,
+        descriptors_after=20 + soak.DESCRIPTORS_MORE_MAX,
     )
 
 
@@ -73,6 +115,15 @@ def test_soak_finds_answers_of_5xx_and_silence() -> None:
     watch = good_watch()
     watch.answers.clear()
     assert soak.faults(watch, "")
+
+
+def test_soak_finds_descriptors_left_open_and_viewers_that_never_came() -> None:
+    watch = good_watch()
+    watch.descriptors_after += 1
+    assert soak.faults(watch, "") == [f"{soak.DESCRIPTORS_MORE_MAX + 1} descriptors were left open"]
+    watch = good_watch()
+    del watch.viewers["hls left"]
+    assert soak.faults(watch, "") == ["nobody watched by hls"]
 
 
 class Wrong(BaseHTTPRequestHandler):

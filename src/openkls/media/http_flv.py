@@ -8,9 +8,9 @@ import asyncio
 from typing import Final
 
 from openkls.codec import flv
-from openkls.domain.origin import AddressCap
-from openkls.media.doors import Connections
+from openkls.media.doors import Connections, Doors
 from openkls.media.hub import Hub, Viewer
+from openkls.media.silence import count_if_silent, end_if_silent
 from openkls.media.wires import Wire
 
 FAREWELL_SECONDS: Final = 1.0
@@ -31,20 +31,20 @@ FLV_HEAD: Final = (
 class FlvViewer(asyncio.Protocol):
     """An admitted connection: writes its head and the start of the stream, and waits for its end."""
 
-    __slots__ = ("_address", "_cap", "_hub", "_open", "_transport", "_viewer")
+    __slots__ = ("_address", "_doors", "_hub", "_open", "_transport", "_viewer")
 
     def __init__(
         self,
         open_viewers: "Connections[FlvViewer]",
-        cap: AddressCap,
+        doors: Doors,
         transport: asyncio.Transport,
         hub: Hub,
         wire: Wire,
         address: str,
     ) -> None:
-        """``address`` is counted in ``cap`` for this connection already."""
+        """``address`` is counted in the doors' cap for this connection already."""
         self._open = open_viewers
-        self._cap = cap
+        self._doors = doors
         self._transport = transport
         self._address = address
         self._hub: Hub | None = hub
@@ -56,6 +56,7 @@ class FlvViewer(asyncio.Protocol):
         if self._hub is not None:
             # Players in browsers (flv.js, mpegts.js) wait for every track that is announced before they show one.
             audio, video = self._hub.tracks_of(self._viewer.wire)
+            end_if_silent(self._transport)
             self._transport.write(FLV_HEAD + flv.build_header(audio, video))
             self._hub.subscribe(self._viewer, domain_id)
 
@@ -68,9 +69,10 @@ class FlvViewer(asyncio.Protocol):
         self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        count_if_silent(self._doors, exc)
         self._leave()
         self._open.discard(self)
-        self._cap.leave(self._address)
+        self._doors.cap.leave(self._address)
 
     def stop(self) -> None:
         """The service stops."""

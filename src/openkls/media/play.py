@@ -262,7 +262,7 @@ class PlayListener:
         if handed_over is not None:
             transport, address = handed_over
             wire = wire_for(PullProtocol.HTTP_FLV, query)
-            viewer = FlvViewer(self.connections, self.doors.cap, transport, seated.hub, wire, address)
+            viewer = FlvViewer(self.connections, self.doors, transport, seated.hub, wire, address)
             transport.set_protocol(viewer)
             transport.resume_reading()
             viewer.begin(seated.domain_id)

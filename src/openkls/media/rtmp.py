@@ -41,6 +41,7 @@ from openkls.domain.viewers import PullProtocol
 from openkls.media.doors import Connections, Doors, TurnedAway
 from openkls.media.hub import Hub, Viewer
 from openkls.media.ingest import Ingest
+from openkls.media.silence import count_if_silent, end_if_silent
 from openkls.media.wires import wire_for
 from openkls.model import load
 
@@ -132,6 +133,7 @@ class RtmpConnection(asyncio.Protocol):
         self._deadline = self._loop.time() + FAREWELL_SECONDS
 
     def connection_lost(self, exc: Exception | None) -> None:
+        count_if_silent(self._doors, exc)
         self._leave()
         self._listener.connections.discard(self)
         if self._entered:
@@ -224,6 +226,7 @@ class RtmpConnection(asyncio.Protocol):
             return
         self._deadline = inf
         self._viewer = Viewer(wire_for(PullProtocol.RTMP, event.query), self._transport, self._play_over)
+        end_if_silent(self._transport)
         self._hub = seated.hub
         self._hub.subscribe(self._viewer, seated.domain_id)
         self._act(events, now)
