@@ -10,6 +10,7 @@ import pytest
 
 from openkls.codec import flv, pushauth
 from openkls.domain import hls_sessions
+from openkls.domain.origin import AddressCap
 from openkls.domain.viewers import PullProtocol
 from openkls.media import hls, packager
 from openkls.media.packager import KEPT_SEGMENTS, PLAYLIST_SEGMENTS
@@ -494,7 +495,7 @@ async def test_play_signature_is_asked_of_the_master_and_kept_from_all_other_url
 
 
 async def test_too_many_sessions_are_told_so(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("openkls.media.doors._is_loopback", lambda address: False)
+    monkeypatch.setattr(AddressCap, "is_exempt", lambda cap, address: False)
     house.sessions.per_address = 1
     player = await opened(house)
     await player.listing()

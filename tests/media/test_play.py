@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from openkls.domain.origin import AddressCap
 from openkls.media import play
 from openkls.media.play_paths import Asked, Kind, parse_path
 from support_hls import Player, opened, publisher_of, push, the_packager
@@ -102,7 +103,7 @@ async def test_kept_connection_outlives_the_deadline_of_its_first_head(
 async def test_class_11_an_address_has_as_many_kept_connections_as_it_may(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("openkls.media.doors._is_loopback", lambda address: False)
+    monkeypatch.setattr(AddressCap, "is_exempt", lambda cap, address: False)
     house.doors.cap.limit = 2
     kept = [await Player.dial(house) for _ in range(2)]
     assert [await is_open(player) for player in kept] == [True, True]
@@ -246,7 +247,7 @@ async def test_sessions_behind_a_trusted_proxy_are_capped_by_the_viewers_address
 async def test_header_of_a_client_that_is_no_trusted_proxy_is_not_believed(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("openkls.media.doors._is_loopback", lambda address: False)
+    monkeypatch.setattr(AddressCap, "is_exempt", lambda cap, address: False)
     house.sessions.per_address = 1
     player = await opened(house)
     await player.get(player.url, X_Forwarded_For="192.0.2.1")
