@@ -81,10 +81,10 @@ DEFAULT_LIMITS = ChunkLimits()
 class _ChunkStream:
     """What a chunk stream's headers have said, and the part of a message that has come."""
 
-    __slots__ = ("continued", "delta", "extended", "length", "partial", "stream_id", "timestamp", "type_id")
+    __slots__ = ("csid", "delta", "extended", "length", "partial", "stream_id", "timestamp", "type_id")
 
     def __init__(self, csid: int) -> None:
-        self.continued = _basic_header(3, csid)
+        self.csid = csid
         self.timestamp = 0  # of the message, absolute
         self.delta = 0  # added when a type 3 chunk begins the next message
         self.extended = b""  # the extended timestamp's four bytes, b"" when the header had none
@@ -191,7 +191,7 @@ class ChunkReader:
         if (
             behind > len(data)
             or stream.extended
-            or data[cursor + size : behind : size + 1] != stream.continued * headers
+            or data[cursor + size : behind : size + 1] != _basic_header(3, stream.csid) * headers
             or self._partial_bytes + length > self._limits.partial_bytes
         ):
             return b""
