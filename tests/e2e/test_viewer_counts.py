@@ -5,11 +5,13 @@ is what the API says.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
+import aiohttp
 import pytest
+from yarl import URL
 
 from openkls.codec.rtmp import Mode, PlayStarted
 from openkls.config import Address
@@ -28,7 +30,48 @@ CLOSING, RESETTING, DYING, STALLING = 5, 5, 5, 2
 RIGHT_WITHIN_SECONDS: Final = 10.0
 # Until nothing more fits between the service and a player that has stopped reading; the stream makes 108 KB a second.
 FULL_WITHIN_SECONDS: Final = 40.0
+# The clip has a key frame every two seconds.
+TARGET_SECONDS: Final = 2
+# Three of them, and a second each for the sweep of sessions and for asking.
+HLS_RIGHT_WITHIN_SECONDS: Final = 3 * TARGET_SECONDS + 2.0
 PROTOCOLS: Final = ("http+flv", "rtmp")
+
+
+class HlsPlayer:
+    """A light player of HLS: asks for its playlist as often as players do, until it does not. Whether it is closed,
+    stalls or is dead cannot be told apart from outside."""
+
+    def __init__(self, task: asyncio.Task[None]) -> None:
+        self._task = task
+
+    @classmethod
+    async def come(cls, http: aiohttp.ClientSession, service: RunningService) -> "HlsPlayer":
+        master = URL(service.hls_url(STREAM))
+        lines = (await _text(http, master)).splitlines()
+        media = master.join(URL(next(line for line in lines if line and not line.startswith("#"))))
+        return cls(asyncio.create_task(cls._play(http, media)))
+
+    @staticmethod
+    async def _play(http: aiohttp.ClientSession, media: URL) -> None:
+        while True:
+            assert await target_seconds(http, media) == TARGET_SECONDS
+            await asyncio.sleep(TARGET_SECONDS / 2)
+
+    def stop(self) -> None:
+        """Ask no more. AssertionError when the player had failed before."""
+        assert not self._task.done() or self._task.cancelled() or self._task.result() is None
+        self._task.cancel()
+
+
+async def _text(http: aiohttp.ClientSession, url: URL) -> str:
+    async with http.get(url, raise_for_status=True) as answer:
+        return await answer.text()
+
+
+async def target_seconds(http: aiohttp.ClientSession, media: URL) -> int:
+    """What a media playlist says of its segments."""
+    (line,) = [line for line in (await _text(http, media)).splitlines() if line.startswith("#EXT-X-TARGETDURATION:")]
+    return int(line.partition(":")[2])
 
 
 class Player:
@@ -105,9 +148,28 @@ def all_of(online: int, hls: int = 0) -> dict[str, int]:
     return {"http+flv": online, "rtmp": online, "hls": hls}
 
 
-@pytest.mark.timeout(180)
+@pytest.fixture
+async def hls(service: RunningService) -> AsyncIterator[Callable[[int], Awaitable[list[HlsPlayer]]]]:
+    """Lets players of HLS come."""
+    came: list[HlsPlayer] = []
+    async with aiohttp.ClientSession() as http:
+
+        async def come(count: int) -> list[HlsPlayer]:
+            players = await asyncio.gather(*[HlsPlayer.come(http, service) for _ in range(count)])
+            came.extend(players)
+            return players
+
+        yield come
+        for player in came:
+            player.stop()
+
+
+@pytest.mark.timeout(240)
 async def test_viewer_counts_are_exact_whatever_players_do(
-    service: RunningService, clip: Path, players: dict[str, list[Player]]
+    service: RunningService,
+    clip: Path,
+    players: dict[str, list[Player]],
+    hls: Callable[[int], Awaitable[list[HlsPlayer]]],
 ) -> None:
     with pushing(clip, service.push_url(STREAM)):
         await is_live(service)
@@ -115,30 +177,37 @@ async def test_viewer_counts_are_exact_whatever_players_do(
         for protocol, group in players.items():
             group += await asyncio.gather(*[Player.come(service, protocol) for _ in range(PLAYERS)])
         await become(service, all_of(PLAYERS))
+        sessions = await hls(PLAYERS)
+        await become(service, all_of(PLAYERS, PLAYERS), HLS_RIGHT_WITHIN_SECONDS)
         online = PLAYERS
-        ways: list[tuple[int, Callable[[Player], object]]] = [
-            (CLOSING, Player.close),
-            (RESETTING, Player.reset),
-            (DYING, Player.die),
+        ways: list[tuple[int, Callable[[Player], Awaitable[None]], float]] = [
+            (CLOSING, Player.close, 1.0),
+            (RESETTING, Player.reset, 1.0),
+            (DYING, Player.die, RIGHT_WITHIN_SECONDS),
         ]
-        for number, way in ways:
+        for number, way, within_seconds in ways:
+            for player in sessions[:number]:
+                player.stop()
+            sessions = sessions[number:]
             for group in players.values():
                 leaving, group[:number] = group[:number], []
                 await asyncio.gather(*[way(player) for player in leaving])
             online -= number
-            await become(service, all_of(online))
+            await become(service, all_of(online, online), max(HLS_RIGHT_WITHIN_SECONDS, within_seconds))
         # One that stalls is a viewer until it has taken nothing for so long that it is taken for dead.
         for group in players.values():
             for player in group[:STALLING]:
                 player.stall()
             group[:STALLING] = []
-        await become(service, all_of(online))
-        await become(service, all_of(online - STALLING), FULL_WITHIN_SECONDS + SILENT_SECONDS)
+        await become(service, all_of(online, online))
+        await become(service, all_of(online - STALLING, online), FULL_WITHIN_SECONDS + SILENT_SECONDS)
         # And others come while some go.
         for protocol, group in players.items():
             group += await asyncio.gather(*[Player.come(service, protocol) for _ in range(CLOSING)])
             await group.pop(0).close()
-        await become(service, all_of(online - STALLING + CLOSING - 1))
+        sessions[0].stop()
+        await hls(CLOSING)
+        await become(service, all_of(online - STALLING + CLOSING - 1, online + CLOSING - 1), HLS_RIGHT_WITHIN_SECONDS)
 
 
 async def is_live(service: RunningService) -> None:
