@@ -736,8 +736,10 @@ async def test_class_17_storm_of_publish_kick_ban_and_republish_leaves_one_close
             await asyncio.sleep(0.003)
 
     tasks = [asyncio.create_task(job(name)) for name in names for job in (push, push, push, watch, forbid)]
-    start = time.monotonic()
-    while time.monotonic() < start + 2.0 or (accepted <= 20 and time.monotonic() < start + DEADLINE_SECONDS):
+    begin = time.monotonic()
+    # Long enough to mean something, however slow the machine is.
+    while time.monotonic() < begin + 2.0 or accepted <= 20:
+        assert time.monotonic() < begin + 60.0, f"{accepted} publishes were accepted in a minute"
         live = [session.key.name for session in house.registry.sessions()]
         assert len(live) == len(set(live))
         for session in house.registry.sessions():
@@ -756,7 +758,6 @@ async def test_class_17_storm_of_publish_kick_ban_and_republish_leaves_one_close
         await wire.reset()
     await seen(house.empty)
     await seen(lambda: not len(house.journal))
-    assert accepted > 20
     assert len([row for row in house.rows() if row.accepted]) >= accepted
     assert not house.history.live
     assert house.history.calls.count("close") == len(house.rows())
