@@ -6,10 +6,13 @@ import logging
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from openkls.domain.origin import AddressCap
 from openkls.media import play
 from openkls.media.play_paths import Asked, Kind, parse_path
+from openkls.model import matches
 from support_hls import Player, opened, publisher_of, push, the_packager
 from support_media import House, Wire, seen
 
@@ -75,7 +78,10 @@ async def test_connection_closes_after_so_many_requests(house: House, monkeypatc
     assert await player.wire.ended() == b""
 
 
-async def test_idle_connection_is_closed_and_no_sooner(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("more", [b"", b"GET /live/s1.m3", HLS[:-2]], ids=["silent", "line", "headers"])
+async def test_connection_whose_next_head_does_not_come_is_closed_and_no_sooner(
+    house: House, monkeypatch: pytest.MonkeyPatch, more: bytes
+) -> None:
     monkeypatch.setattr(play, "IDLE_SECONDS", 0.3)
     await house.flv.close()
     house.hls._stopping = False
@@ -83,6 +89,7 @@ async def test_idle_connection_is_closed_and_no_sooner(house: House, monkeypatch
     player = await Player.dial(house)
     begun = time.monotonic()
     assert await is_open(player)
+    await player.wire.send(more)
     assert await player.wire.ended() == b""
     assert time.monotonic() - begun >= 0.3
     await seen(lambda: not house.flv._web.connections)  # type: ignore[union-attr]
@@ -316,3 +323,12 @@ async def test_publisher_is_untouched_by_its_hls_viewers(house: House) -> None:
 )
 def test_paths_of_the_play_port(path: str, asked: Asked | None) -> None:
     assert parse_path(path) == asked
+
+
+@given(
+    st.text()
+    | st.lists(st.sampled_from(["/", "live", "s1", ".m3u8", ".flv", ".ts", "-", "%", "%2e", "9"])).map("".join)
+)
+def test_any_path_is_one_of_ours_with_wellformed_names_or_none(path: str) -> None:
+    asked = parse_path(path)
+    assert asked is None or (matches("App", asked.app) and matches("Stream", asked.stream) and asked.sequence >= 0)
