@@ -24,7 +24,6 @@ from bench.worker import CLIENT_CORE, hurry, pin
 SERVER_CORE: Final = 0
 START_SECONDS: Final = 20.0
 STOP_SECONDS: Final = 5.0
-MERGES_MS: Final = (0, 150, 350)
 CACHE: Final = Path(__file__).parent.parent / ".bench"
 NODE_MEDIA_SERVER: Final = "2.7.4"
 """The last of the line that merges what it writes to RTMP viewers, and so the stronger peer there."""
@@ -40,6 +39,7 @@ listen = "127.0.0.1:{api}"
 listen = "127.0.0.1:{rtmp}"
 [play]
 listen = "127.0.0.1:{http}"
+merge_ms = {merge}
 [limits]
 enforce = false
 [[account]]
@@ -53,11 +53,6 @@ publish_domains = ["push.demo.local", "127.0.0.1"]
 [[account.space.play_domain]]
 id = "1001"
 name = "play.demo.local"
-"""
-_OPENKLS_APP: Final = """\
-[[account.space.app]]
-name = "m{merge}"
-merge_ms = {merge}
 """
 _NGINX: Final = """\
 load_module {module};
@@ -105,8 +100,8 @@ class Peer:
 
 
 def ours(merge_ms: int) -> Peer:
-    """OpenKLS with one of MERGES_MS."""
-    return Peer(f"OpenKLS {merge_ms} ms", "openkls", f"m{merge_ms}", merge_ms)
+    """OpenKLS with a merge window."""
+    return Peer(f"OpenKLS {merge_ms} ms", "openkls", "live", merge_ms)
 
 
 NGINX_STOCK: Final = Peer("nginx-rtmp stock", "nginx", "live")
@@ -120,16 +115,20 @@ def missing(peer: Peer) -> str:
         return f"{peer.name} is not installed: apt-get install nginx-light libnginx-mod-rtmp"
     if peer.kind == "node":
         if shutil.which("node") is None:
-            return f"{peer.name} is not installed: apt-get install nodejs npm, then make bench"
+            return f"{peer.name} is not installed: apt-get install nodejs npm, then python -m bench.peers"
         if not _node_package().exists():
-            return f"{peer.name} is not installed: make .venv/.bench (or {' '.join(install_command())})"
+            return f"{peer.name} is not installed: python -m bench.peers"
     return ""
 
 
-def install_command() -> list[str]:
-    """What brings Node-Media-Server into the cache folder."""
+def install() -> None:
+    """Bring Node-Media-Server into the cache folder where npm is there, and say what is missing of the others."""
+    if not missing(NODE) or shutil.which("npm") is None:
+        return
+    (CACHE / "node").mkdir(parents=True, exist_ok=True)
     package = f"node-media-server@{NODE_MEDIA_SERVER}"
-    return ["npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--prefix", str(CACHE / "node"), package]
+    options = ["--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--prefix", str(CACHE / "node")]
+    subprocess.run(["npm", "install", *options, package], check=False)
 
 
 class Server:
@@ -197,9 +196,8 @@ class Server:
     def _command(self) -> list[str]:
         if self.peer.kind == "openkls":
             path = self._folder / "openkls.toml"
-            apps = "".join(_OPENKLS_APP.format(merge=merge) for merge in MERGES_MS)
-            head = _OPENKLS.format(folder=self._folder, api=self._api, rtmp=self.rtmp, http=self.http)
-            path.write_text(head + apps)
+            ports = {"api": self._api, "rtmp": self.rtmp, "http": self.http}
+            path.write_text(_OPENKLS.format(folder=self._folder, merge=self.peer.merge_ms, **ports))
             return [sys.executable, "-m", "openkls", "serve", "--config", str(path)]
         if self.peer.kind == "node":
             path = self._folder / "server.js"
@@ -273,3 +271,10 @@ def _free_ports(count: int) -> list[int]:
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
         return [each.getsockname()[1] for each in sockets]
+
+
+if __name__ == "__main__":
+    install()
+    for each in (NGINX_STOCK, NODE):
+        if missing(each):
+            print(missing(each))
