@@ -139,8 +139,9 @@ class Server:
         self.rtmp, self.http, self._api = _free_ports(3)
         self._folder = folder
         self._log = folder / "server.log"
-        # Of the bench's own process, for the moment in which the server inherits it.
+        # Of the bench's own process, for the moment in which the server inherits both.
         pin(SERVER_CORE)
+        hurry(hurried=True)
         try:
             with self._log.open("ab") as log:
                 self._process = subprocess.Popen(
@@ -153,9 +154,8 @@ class Server:
                     start_new_session=True,
                 )
         finally:
+            hurry(hurried=False)
             pin(CLIENT_CORE)
-        # Before it has made a thread or a worker: they inherit it.
-        hurry(self._process.pid)
         try:
             self._wait()
         except BaseException:

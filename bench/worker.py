@@ -67,15 +67,18 @@ def pin(core: int) -> None:
         os.sched_setaffinity(0, {core})
 
 
-def hurry(pid: int) -> None:
-    """Put a process before the machine's others, where that is permitted."""
-    with contextlib.suppress(PermissionError, ProcessLookupError):
-        os.sched_setscheduler(pid, os.SCHED_RR, os.sched_param(PRIORITY))
+def hurry(*, hurried: bool) -> None:
+    """Put this process, and those it starts, before the machine's others where that is permitted, or back again."""
+    with contextlib.suppress(PermissionError):
+        if hurried:
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(PRIORITY))
+        else:
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def _run(pipe: Connection, body: Callable[..., None], arguments: tuple[object, ...]) -> None:
     pin(CLIENT_CORE)
-    hurry(os.getpid())
+    hurry(hurried=True)
     try:
         body(pipe, *arguments)
     except (EOFError, BrokenPipeError, KeyboardInterrupt):
