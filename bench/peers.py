@@ -7,6 +7,7 @@ is not installed is named with the command that installs it, and left out.
 import contextlib
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -22,6 +23,7 @@ import psutil
 from bench.worker import CLIENT_CORE, hurry, pin
 
 SERVER_CORE: Final = 0
+PORTS: Final = (20_000, 32_000)
 START_SECONDS: Final = 20.0
 STOP_SECONDS: Final = 5.0
 CACHE: Final = Path(__file__).parent.parent / ".bench"
@@ -82,7 +84,13 @@ http {{
   }}
 }}
 """
+# It has no option for the address to listen on.
 _NODE: Final = """\
+const net = require("net");
+const listen = net.Server.prototype.listen;
+net.Server.prototype.listen = function (port, ...others) {
+  return listen.call(this, port, "127.0.0.1", ...others);
+};
 const Server = require("node-media-server");
 const config = JSON.parse(process.argv[2]);
 new Server(config).run();
@@ -267,10 +275,14 @@ def _answers(port: int) -> bool:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [each.getsockname()[1] for each in sockets]
+    """Ports that are free, and below those that the system gives to connections: another process's might come between
+    the choice and the server's start."""
+    ports: list[int] = []
+    while len(ports) < count:
+        port = random.randrange(*PORTS)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            ports.append(port)
+    return ports
 
 
 if __name__ == "__main__":
