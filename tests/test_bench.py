@@ -97,3 +97,10 @@ def test_fanout_bench_runs() -> None:
 def test_ingest_bench_runs() -> None:
     said = bench("ingest", "--no-peers", "--publishers", "3", "--seconds", "1", "--rounds", "1")
     assert re.search(r"OpenKLS 150 ms .* of a core; \d+ KB a publisher", said)
+
+
+@pytest.mark.e2e
+def test_hls_bench_runs() -> None:
+    said = bench("hls", "--no-peers", "--streams", "2", "--seconds", "1", "--rounds", "1")
+    assert re.search(r"round 1: OpenKLS 150 ms .* 0 missed", said)
+    assert re.search(r"of a core for each stream; first segment after \d+\.\d\d s", said)
