@@ -26,6 +26,7 @@ from typing import Final
 import msgspec
 
 from bench.api_load import Figure, fetch, load
+from bench.machine import no_options
 from openkls.codec import sigv4
 from openkls.codec.amzdate import build_amz_date
 
@@ -126,8 +127,9 @@ class Question:
     echoed: int = 1
 
 
-def main() -> None:
+def main(options: Sequence[str] = ()) -> None:
     """Measure and print."""
+    no_options("api", __doc__, options)
     if (os.cpu_count() or 1) < 2:
         sys.exit("bench api wants two cores: one for the server, one for the load")
     os.sched_setaffinity(0, {CLIENT_CORE})

@@ -10,10 +10,11 @@ import select
 import socket
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from bench.machine import spread
+from bench.machine import no_options, spread
 from openkls.codec import flv, sigv4
 from openkls.codec.amzdate import build_amz_date
 from openkls.codec.rtmp.client import ClientSession, Mode, parse_rtmp_url
@@ -29,8 +30,9 @@ AVC_HEADER: Final = b"\x17\x00\x00\x00\x00" + bytes.fromhex("0142c01effe10004274
 WAIT_SECONDS: Final = 5.0
 
 
-def main() -> None:
+def main(options: Sequence[str] = ()) -> None:
     """Measure and print."""
+    no_options("forbid", __doc__, options)
     with tempfile.TemporaryDirectory() as folder:
         service = RunningService(Path(folder))
         service.start()

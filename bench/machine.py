@@ -1,5 +1,6 @@
 """What a figure was measured on, printed above every bench."""
 
+import argparse
 import os
 import platform
 import statistics
@@ -25,6 +26,13 @@ def spread(values_ms: Sequence[float]) -> str:
         f"median {statistics.median(ordered):.2f} ms, p90 {at[0]:.2f}, p99 {at[1]:.2f}, "
         f"min {ordered[0]:.2f}, max {ordered[-1]:.2f}"
     )
+
+
+def no_options(name: str, about: str | None, options: Sequence[str]) -> None:
+    """For a bench that takes no option but ``--help``."""
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog=f"python -m bench {name}", description=about, formatter_class=form)
+    parser.parse_args(list(options))
 
 
 def _processor() -> str:

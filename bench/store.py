@@ -9,12 +9,13 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import Connection, insert
 
+from bench.machine import no_options
 from openkls.domain.keys import StreamKey
 from openkls.domain.ports import HistoryQuery
 from openkls.domain.session import BreakCode, HistoryRow, Reason, SessionFacts
@@ -154,8 +155,9 @@ async def questions(store: Store) -> None:
     await measured("durations, 10 days", spans(55, 45, None))
 
 
-def main() -> None:
+def main(options: Sequence[str] = ()) -> None:
     """Measure and print; TMPDIR says on which disk."""
+    no_options("store", __doc__, options)
     asyncio.run(_measure())
 
 
