@@ -24,6 +24,7 @@ from openkls.control.live import LiveStreams
 from openkls.domain.backoff import Backoff
 from openkls.domain.blacklist import Blacklist
 from openkls.domain.keys import StreamKey, StreamName
+from openkls.domain.origin import AddressCap
 from openkls.domain.quality import Quality
 from openkls.domain.rates import Rates
 from openkls.domain.registry import Registry
@@ -113,11 +114,12 @@ class Site:
         self.now: float = NOW
         self.ticks: float = 1000.0
         self.history = history or MemoryHistory()
-        self.bans = bans or MemoryBlacklist()
         self.audit = MemoryAudit()
+        self.bans = bans or MemoryBlacklist(self.audit)
         # Off, so that a test may ask as often as it likes within one second of its own clock.
         self.rates = Rates(enforced=False)
         self.backoff = Backoff()
+        self.cap = AddressCap(1000)
         self.pauses: list[float] = []
         """Seconds for which answers were held back, without any of them passing."""
         self.blacklist = Blacklist()
@@ -138,6 +140,7 @@ class Site:
             audit=AuditTrail(self.audit, monotonic=lambda: self.ticks),
             rates=self.rates,
             backoff=self.backoff,
+            cap=self.cap,
             pause=self.pause,
             clock=lambda: self.now,
             monotonic=lambda: self.ticks,

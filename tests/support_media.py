@@ -34,10 +34,11 @@ from openkls.control.forbid import Forbids
 from openkls.control.journal import Journal
 from openkls.domain.blacklist import Blacklist
 from openkls.domain.keys import StreamKey, StreamName
+from openkls.domain.origin import AddressCap
 from openkls.domain.registry import Registry
 from openkls.domain.session import HistoryRow, Session
 from openkls.domain.viewers import Viewers
-from openkls.media.doors import AddressCap, Doors
+from openkls.media.doors import Doors
 from openkls.media.http_flv import PlayListener
 from openkls.media.hubs import Hubs
 from openkls.media.rtmp import RtmpListener

@@ -137,30 +137,35 @@ def _asked(row: HistoryRow, query: HistoryQuery) -> bool:
 
 
 class MemoryBlacklist(_Twin):
-    """BlacklistPort."""
+    """BlacklistPort; its changes are written to ``audit``."""
 
-    def __init__(self) -> None:
+    def __init__(self, audit: "MemoryAudit | None" = None) -> None:
         super().__init__()
         self.bans: dict[StreamKey, Ban] = {}
+        self.audit = audit or MemoryAudit()
         self.version = 0
 
-    async def forbid(self, key: StreamKey, now: int, till: int, permanent: bool) -> Ban | None:
+    async def forbid(
+        self, key: StreamKey, now: int, till: int, permanent: bool, entry: AuditEntry | None = None
+    ) -> Ban | None:
         await self._begin("forbid")
         known = self.bans.get(key)
         if known is not None and known.active(now) and known.forbid_time == now:
             return None
         self.version += 1
         ban = self.bans[key] = Ban(key, now, till, permanent, resumed=False, version=self.version)
+        self._note(entry)
         self._end()
         return ban
 
-    async def resume(self, key: StreamKey, now: int) -> Ban | None:
+    async def resume(self, key: StreamKey, now: int, entry: AuditEntry | None = None) -> Ban | None:
         await self._begin("resume")
         known = self.bans.get(key)
         if known is None or not known.active(now):
             return None
         self.version += 1
         ban = self.bans[key] = replace(known, resumed=True, version=self.version)
+        self._note(entry)
         self._end()
         return ban
 
@@ -168,6 +173,10 @@ class MemoryBlacklist(_Twin):
         await self._begin("since")
         self._end()
         return sorted((ban for ban in self.bans.values() if ban.version > version), key=lambda ban: ban.version)
+
+    def _note(self, entry: AuditEntry | None) -> None:
+        if entry is not None:
+            self.audit.note(entry)
 
 
 class MemoryKeys(_Twin):
@@ -290,8 +299,12 @@ class MemoryAudit(_Twin):
 
     async def append(self, entry: AuditEntry) -> None:
         await self._begin("append")
-        self.rows.append(replace(entry, number=len(self.rows) + 1))
+        self.note(entry)
         self._end()
+
+    def note(self, entry: AuditEntry) -> None:
+        """What the transaction of a change does."""
+        self.rows.append(replace(entry, number=len(self.rows) + 1))
 
     async def read(self, query: AuditQuery) -> list[AuditEntry]:
         await self._begin("read")

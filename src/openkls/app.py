@@ -35,11 +35,12 @@ from openkls.control.reload import Reload
 from openkls.domain.backoff import Backoff
 from openkls.domain.blacklist import Blacklist
 from openkls.domain.errors import StoreUnavailable
+from openkls.domain.origin import AddressCap
 from openkls.domain.ports import HistoryPort
 from openkls.domain.rates import Rates
 from openkls.domain.registry import Registry
 from openkls.domain.viewers import Viewers
-from openkls.media.doors import AddressCap, Doors
+from openkls.media.doors import Doors
 from openkls.media.http_flv import PlayListener
 from openkls.media.hubs import Hubs
 from openkls.media.pushhook import PushHooks
@@ -71,6 +72,8 @@ class _Rules:
     history: HistoryPort
     audit: AuditTrail
     rates: Rates
+    cap: AddressCap
+    """Of the API's connections; viewers from an address do not take its calls."""
 
 
 class Service:
@@ -104,7 +107,7 @@ class Service:
                 directory=rules.directory,
                 registry=rules.registry,
                 hubs=rules.hubs,
-                cap=AddressCap(settings.limits.connections_per_address),
+                cap=AddressCap(settings.limits.connections_per_address, settings.api.trusted_networks),
                 clock=time.time,
                 merge_ms=settings.play.merge_ms,
                 grace_seconds=settings.play.republish_grace_seconds,
@@ -118,7 +121,9 @@ class Service:
             # Right before it, so that no publish that is being asked about is admitted when all others have ended.
             stack.callback(rules.hooks.stop)
             openapi, secured = await _listen_api(settings, rules, stack)
-            reload = Reload(settings, rules.directory, rules.key_ring, partial(_set_limits, doors, rules.rates))
+            reload = Reload(
+                settings, rules.directory, rules.key_ring, partial(_set_limits, (doors.cap, rules.cap), rules.rates)
+            )
             return cls(stack.pop_all(), rtmp, play, openapi, secured, reload)
         raise AssertionError("an AsyncExitStack swallows nothing")
 
@@ -132,8 +137,9 @@ class Service:
         await self._stack.aclose()
 
 
-def _set_limits(doors: Doors, rates: Rates, limits: config.Limits) -> None:
-    doors.cap.limit = limits.connections_per_address
+def _set_limits(caps: tuple[AddressCap, ...], rates: Rates, limits: config.Limits) -> None:
+    for cap in caps:
+        cap.limit = limits.connections_per_address
     rates.enforced = limits.enforce
 
 
@@ -194,6 +200,7 @@ async def _open_rules(settings: Config, stack: AsyncExitStack) -> _Rules:
         opened.history,
         AuditTrail(opened.audit),
         Rates(settings.limits.enforce),
+        AddressCap(settings.limits.connections_per_address, settings.api.trusted_networks),
     )
 
 
@@ -212,6 +219,7 @@ async def _listen_api(settings: Config, rules: _Rules, stack: AsyncExitStack) ->
         audit=rules.audit,
         rates=rules.rates,
         backoff=Backoff(),
+        cap=rules.cap,
         trusted_proxies=settings.api.trusted_networks,
         clock=time.time,
         monotonic=time.monotonic,

@@ -1,6 +1,7 @@
 """The HTTP front: limits, deadlines, what is no HTTP, and how it closes."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import random
@@ -12,6 +13,7 @@ import pytest
 from openkls import config
 from openkls.api import listener, pipeline, wire
 from openkls.codec.sigv4 import encode_query
+from openkls.domain.origin import AddressCap
 from support_api import DEADLINE_SECONDS, Reply, Site, read_reply, request_bytes
 
 KEY = {"UniqueName": "demo", "App": "live", "Pubdomain": "push.demo.local", "Stream": "s1"}
@@ -42,6 +44,23 @@ async def until(fact: Callable[[], object]) -> None:
 def outcomes(site: Site) -> Counter[str]:
     assert site.listener is not None
     return site.listener.outcomes
+
+
+async def test_security_20_address_has_so_many_connections_and_not_one_more(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AddressCap, "_is_exempt", lambda cap, address: False)
+    site.cap.limit = 2
+    held = [await asyncio.open_connection(*site.address) for _ in range(2)]
+    await until(lambda: site.cap._counts == {"127.0.0.1": 2})
+    reader, writer = await asyncio.open_connection(*site.address)
+    with contextlib.suppress(ConnectionError):
+        assert await reader.read() == b""
+    assert site.cap.refused == 1
+    for _, other in [*held, (reader, writer)]:
+        other.close()
+    await until(lambda: not site.cap._counts)
+    assert (await site.send(site.signed("GET", CHECK))).data["RetCode"] == 0
 
 
 async def drip(site: Site, data: bytes, first: bytes = b"", answered: bool = False) -> bytes:

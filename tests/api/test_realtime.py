@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from openkls.api.actions import realtime
-from openkls.domain.session import Session
+from openkls.api.services import Place
+from openkls.domain.session import BreakCode, Reason, Session
 from openkls.domain.viewers import PullProtocol
-from support_api import NOW, Site
+from support_api import ACCOUNTS, NOW, Site
 
 STREAMS, PUBS = "ListRealtimeStreamsInfo", "ListRealtimePubStreamsInfo"
 SPACE = {"UniqueName": "demo", "App": "live"}
@@ -193,6 +194,27 @@ async def test_rows_are_capped_and_the_sums_are_of_the_rows_shown(site: Site, mo
     site.watch("s4")
     data = (await site.call(STREAMS, **SPACE)).data
     assert (data["Count"], data["OnlineUser"]) == (3, 3)
+
+
+async def test_others_have_their_turn_while_a_long_list_is_made(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(realtime, "SLICE_ROWS", 2)
+    sessions = [site.publish(f"s{number}", pub_time=NOW - number) for number in range(5)]
+    for session in sessions:
+        site.watch(session.key.stream)
+    turns = 0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal turns
+        turns += 1
+        # Of two whose push ends meanwhile one has its row by then.
+        site.endings.finish(sessions[0], BreakCode.SUCCESS, Reason.CLOSED, NOW)
+        site.endings.finish(sessions[3], BreakCode.SUCCESS, Reason.CLOSED, NOW)
+
+    monkeypatch.setattr(realtime.asyncio, "sleep", sleep)
+    place = Place("2000001", ACCOUNTS[0].space[0], "")
+    data = await realtime.list_realtime_streams(site.services, place, {**SPACE, "PullProtocol": "http+flv"})
+    assert [row.Stream for row in data["Streams"]] == ["s0", "s1", "s2", "s4"]
+    assert (turns, data["Count"], data["OnlineUser"]) == (2, 4, 4)
 
 
 async def test_pushed_streams_are_paged_by_push_start_and_total_is_all_of_them(site: Site) -> None:

@@ -16,6 +16,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from openkls.codec import ProtocolError, amzdate, sigv4
+from openkls.codec.amzdate import parse_amz_date
 from openkls.codec.sigv4 import (
     Authorization,
     Claim,
@@ -24,7 +25,6 @@ from openkls.codec.sigv4 import (
     MissingTimestamp,
     SignedRequest,
     is_timely,
-    parse_amz_date,
     parse_authorization,
     read_claim,
     verify,

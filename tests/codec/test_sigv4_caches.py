@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openkls.codec import sigv4
-from openkls.codec.sigv4 import Authorization, Claim, MissingSignature, SignedRequest
+from openkls.codec.sigv4 import Authorization, Claim, MissingSignature, SignedRequest, canonical, claim
 
 DATE = "20261122T153900Z"
 BEGIN = "AWS4-HMAC-SHA256 Credential=AK/20261122/cn-beijing-6/kls/aws4_request, SignedHeaders=host;x-amz-date, "
 HEADERS = (("Host", "h"), ("X-Amz-Date", DATE))
-CACHED = (sigv4._read_unsigned, sigv4._signed_at, sigv4._begin_mac, sigv4.signing_key)
+CACHED = (claim._read_unsigned, claim._signed_at, canonical._begin_mac, sigv4.signing_key)
 
 
 def signed(query: str, secret: str = "SK") -> SignedRequest:

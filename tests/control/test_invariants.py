@@ -137,10 +137,10 @@ class Told(Behind):
         super().__init__(port, line)
         self.versions: dict[StreamKey, int] = defaultdict(int)
 
-    async def forbid(self, key: StreamKey, now: int, till: int, permanent: bool) -> Ban | None:
-        ban: Ban | None = await self.__getattr__("forbid")(key, now, till, permanent)
+    async def forbid(self, *asked: object) -> Ban | None:
+        ban: Ban | None = await self.__getattr__("forbid")(*asked)
         if ban is not None:
-            self.versions[key] = max(ban.version, self.versions[key])
+            self.versions[ban.key] = max(ban.version, self.versions[ban.key])
         return ban
 
 

@@ -31,8 +31,10 @@ class Floor:
         group.sent.add(0.5, count_bytes)
 
     def rows(self, protocol: PullProtocol = FLV, domain_ids: frozenset[str] | None = None) -> dict[str, list[Pull]]:
-        found = self.live.sources("demo", "live", SUFFIXES, protocol, domain_ids, 1.0)
-        return {row.session.key.stream: list(row.pulls) for row in found}
+        return {
+            source.session.key.stream: self.live.pulls(source, protocol, domain_ids, 1.0)
+            for source in self.live.sources("demo", "live", SUFFIXES)
+        }
 
 
 def test_viewers_of_renditions_are_pulls_of_their_source() -> None:
@@ -44,8 +46,6 @@ def test_viewers_of_renditions_are_pulls_of_their_source() -> None:
         "alone": [],
         "s222": [Pull("s222", 2, 8000.0), Pull("s222_1500", 3, 16000.0)],
     }
-    (row,) = [row for row in floor.live.sources("demo", "live", SUFFIXES, FLV, None, 1.0) if row.pulls]
-    assert (row.online, row.bps) == (5, 24_000.0)
 
 
 def test_name_with_a_suffix_whose_base_is_not_live_is_a_source() -> None:
@@ -149,12 +149,12 @@ def test_every_viewer_of_a_live_name_is_in_exactly_one_row(
     floor.publish(*sorted(live))
     for name in watched:
         floor.watch(name)
-    rows = floor.live.sources("demo", "live", suffixes, FLV, None, 1.0)
-    assert sum(row.online for row in rows) == len(watched & live)
-    pulled = [pull.stream for row in rows for pull in row.pulls]
+    rows = floor.live.sources("demo", "live", suffixes)
+    pulls = {row.session.key.stream: floor.live.pulls(row, FLV, None, 1.0) for row in rows}
+    assert sum(pull.online for row in pulls.values() for pull in row) == len(watched & live)
+    pulled = [pull.stream for row in pulls.values() for pull in row]
     assert sorted(pulled) == sorted(watched & live)
     bases = renditions(live, suffixes)
     assert {row.session.key.stream for row in rows} == live - set(bases)
-    for row in rows:
-        streams = [pull.stream for pull in row.pulls]
-        assert row.session.key.stream not in streams[1:], "the source's pull is the first"
+    for source, row in pulls.items():
+        assert source not in [pull.stream for pull in row][1:], "the source's pull is the first"

@@ -42,6 +42,13 @@ def test_silence_decays_to_zero_within_the_window() -> None:
     assert rate.bps(1e6) == 0.0
 
 
+def test_reading_by_a_clock_that_stands_a_little_before_loses_nothing() -> None:
+    rate = ByteRate(0.0)
+    for step in range(80):
+        rate.add(step * 0.25, 1000)
+    assert rate.bps(19.74) == pytest.approx(rate.bps(19.75), rel=0.01)
+
+
 def test_window_is_the_age_then_ten_seconds() -> None:
     assert window_seconds(100.0, 100.0) == 1.0
     assert window_seconds(105.1, 100.0) == pytest.approx(5.1)

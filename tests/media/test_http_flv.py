@@ -7,6 +7,7 @@ import time
 import pytest
 
 from openkls.codec import flv, pushauth
+from openkls.domain.origin import AddressCap
 from openkls.media import http_flv
 from support_media import (
     DEADLINE_SECONDS,
@@ -337,7 +338,7 @@ async def test_class_11_viewer_outlives_the_deadline_of_its_head(house: House, m
 async def test_class_11_an_address_has_as_many_connections_as_it_may_over_all_ports(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("openkls.media.doors._is_loopback", lambda address: False)
+    monkeypatch.setattr(AddressCap, "_is_exempt", lambda cap, address: False)
     house.doors.cap.limit = 2
     await house.published()
     wire = await viewing(house)

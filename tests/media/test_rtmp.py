@@ -14,6 +14,7 @@ from openkls.codec import flv, pushauth
 from openkls.codec.rtmp import Ended, Mode, PlayStarted, PublishStarted, Refused, ServerSession
 from openkls.codec.rtmp import message as m
 from openkls.domain import registry
+from openkls.domain.origin import AddressCap
 from openkls.domain.session import BreakCode, Reason, Session
 from openkls.media import rtmp
 from openkls.media.hub import Hub, Viewer
@@ -633,7 +634,7 @@ async def test_class_11_publisher_and_player_outlive_the_deadline_of_the_handsha
 async def test_class_11_an_address_has_as_many_connections_as_it_may_and_not_one_more(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("openkls.media.doors._is_loopback", lambda address: False)
+    monkeypatch.setattr(AddressCap, "_is_exempt", lambda cap, address: False)
     house.doors.cap.limit = 2
     first, second = await greeted(house), await greeted(house)
     third = await Wire.dial(house.rtmp_address)

@@ -8,6 +8,7 @@ from pathlib import Path
 # As a program of its own it does not get pytest's pythonpath.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from openkls.domain.audit import AuditEntry, Author
 from openkls.domain.session import BreakCode, HistoryRow, Reason
 from openkls.store import Store, open_store
 from support_store import KEY, NOON, SECRET, URL, build_facts
@@ -21,7 +22,9 @@ async def publish(store: Store, boot_id: str, lane: int) -> None:
         await store.history.close(HistoryRow(facts, NOON + 2000, BreakCode.SUCCESS, Reason.CLOSED))
         print("closed", facts.session_id, flush=True)
         stream = f"{boot_id}-{lane}-{number}"
-        await store.blacklist.forbid(replace(KEY, stream=stream), NOON, NOON + 60, permanent=False)
+        key = replace(KEY, stream=stream)
+        entry = AuditEntry(NOON, "1", Author("AK1", "192.0.2.1"), "ForbidStream", stream, "0")
+        await store.blacklist.forbid(key, NOON, NOON + 60, False, entry)
         print("ban", stream, flush=True)
 
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from openkls.domain.audit import AuditQuery
 from openkls.store import open_store
 from support_store import KEY, NOON, SECRET, URL, build_query
 
@@ -46,6 +47,9 @@ async def test_every_acknowledged_write_survives_kill_9(tmp_path: Path) -> None:
     assert opened <= found | left
     assert not found & left
     assert bans <= {ban.key.stream for ban in known_bans}
+    # A ban and its row in the audit are there both, acknowledged or not.
+    audited = [entry.resource for entry in await store.audit.read(AuditQuery(limit=len(known_bans) + 1))]
+    assert sorted(audited) == sorted(ban.key.stream for ban in known_bans)
     versions = [ban.version for ban in known_bans]
     assert versions == sorted(set(versions))
     assert await store.blacklist.forbid(KEY, NOON, NOON + 60, permanent=False) is not None

@@ -2,17 +2,23 @@
 
 Every ForbidStream and ResumeStream whose signature verified, whatever became of it. A call turned away before its
 action (policy, rate, parameters, ownership, dry run) changed nothing; of those each key gets a bounded number of rows.
+
+A change to the list of bans and its row are one transaction, so that a crash leaves both or neither; all other rows are
+written after the call.
 """
 
+from dataclasses import replace
 from typing import Final
 
-from openkls.api.services import Services
+from openkls.api.services import Place, Services
 from openkls.api.wire import Answer, Call
+from openkls.control.audit import Deed
 from openkls.domain.audit import AuditEntry, Author, legible
 
 AUDITED: Final = frozenset(("ForbidStream", "ResumeStream"))
+DONE: Final = "0"
 CANCELLED: Final = "Cancelled"
-"""The service ended while the action was under way; whether it was done is not known here."""
+"""The service ended while the action was under way; if its change was made all the same, that is a row too."""
 _PARTS: Final = ("UniqueName", "Pubdomain", "App", "Stream")
 
 
@@ -23,11 +29,24 @@ def is_audited(call: Call) -> bool:
     return operation is not None and operation.name in AUDITED
 
 
+def with_deed(services: Services, call: Call) -> Place:
+    """The place of a call that has passed all steps, with its row if it is to be written down."""
+    return replace(call.place, deed=Deed(_entry(services, call, DONE))) if is_audited(call) else call.place
+
+
 async def record(services: Services, call: Call, answer: Answer | None) -> None:
-    """Write the call down; None is a call that was cancelled. Raises nothing but a cancellation."""
-    author = Author(call.credential.access_key, call.client_ip, call.request_id)
+    """Write the call down, if that has not been done with the change it made; None is a call that was cancelled.
+    Raises nothing but a cancellation."""
     outcome = CANCELLED if answer is None else answer.error_code or str(answer.ret_code)
-    entry = AuditEntry(
+    place = getattr(call, "place", None)
+    if outcome == DONE and place is not None and place.deed is not None and place.deed.written:
+        return
+    await services.audit.record(_entry(services, call, outcome), call.reached)
+
+
+def _entry(services: Services, call: Call, outcome: str) -> AuditEntry:
+    author = Author(call.credential.access_key, call.client_ip, call.request_id)
+    return AuditEntry(
         int(services.clock()),
         call.credential.account_id,
         author,
@@ -36,7 +55,6 @@ async def record(services: Services, call: Call, answer: Answer | None) -> None:
         outcome,
         _detail(call),
     )
-    await services.audit.record(entry, call.reached)
 
 
 def _resource(call: Call) -> str:

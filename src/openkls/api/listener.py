@@ -13,17 +13,18 @@ are ours. What aiohttp cannot parse ends in `_Connection.handle_error`, which an
 import asyncio
 import logging
 from collections import Counter
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
 from openkls import config
-from openkls.api import described, origin, pipeline, tls, wire
+from openkls.api import described, pipeline, tls, wire
 from openkls.api.services import Services
-from openkls.codec.sigv4 import SignedRequest
+from openkls.codec.sigv4 import SignedRequest, header_value
 from openkls.control import ids
 from openkls.domain.errors import GatewayError
+from openkls.domain.origin import AddressCap, client_address
 
 log = logging.getLogger("openkls.api.http")
 
@@ -44,6 +45,8 @@ HEADERS_LIMIT: Final = 100
 # At a close: what is being answered may finish, twice this long at most (see Listener.close).
 CLOSE_SECONDS: Final = 2.0
 BACKLOG: Final = 1024
+
+FORWARDED: Final = "x-forwarded-for"
 
 # A browser that is led to an answer must not take an echoed name in it for a page (security class 15).
 _FIXED_HEADERS: Final = {"Server": "OpenKLS", "X-Content-Type-Options": "nosniff"}
@@ -122,6 +125,7 @@ class _Front(web.Server):
         return _Connection(
             self,
             self.outcomes,
+            self._services.cap,
             loop=asyncio.get_running_loop(),
             keepalive_timeout=HEAD_SECONDS,
             lingering_time=LINGER_SECONDS,
@@ -151,7 +155,8 @@ class _Front(web.Server):
         if described.asks_description(signed):
             answer = described.answer_description(request_id)
         else:
-            client_ip = origin.client_ip(request.remote or "", signed.headers, self._services.trusted_proxies)
+            forwarded = header_value(signed.headers, FORWARDED) or ""
+            client_ip = client_address(request.remote or "", forwarded, self._services.trusted_proxies)
             call = wire.Call(signed, request_id, oversized=body is None, client_ip=client_ip)
             answer = await pipeline.answer_call(self._services, call)
         self.outcomes[answer.error_code] += 1
@@ -177,13 +182,29 @@ class _Front(web.Server):
 
 
 class _Connection(web.RequestHandler):
-    """aiohttp's connection, but for what it says and logs of requests it cannot parse."""
+    """aiohttp's connection, but for the cap per address and what it says and logs of requests it cannot parse."""
 
-    __slots__ = ("_outcomes",)
+    __slots__ = ("_address", "_cap", "_outcomes")
 
-    def __init__(self, front: _Front, outcomes: Counter[str], **settings: Any) -> None:
+    def __init__(self, front: _Front, outcomes: Counter[str], cap: AddressCap, **settings: Any) -> None:
         super().__init__(front, **settings)
         self._outcomes = outcomes
+        self._cap = cap
+        self._address: str | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        peer = transport.get_extra_info("peername")
+        if peer is None or not self._cap.enter(peer[0]):
+            cast(asyncio.Transport, transport).abort()
+            return
+        self._address = peer[0]
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        address, self._address = self._address, None
+        if address is not None:
+            self._cap.leave(address)
+        super().connection_lost(exc)
 
     def handle_error(
         self,

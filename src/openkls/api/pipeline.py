@@ -160,6 +160,7 @@ async def _answer(services: Services, call: Call) -> Answer:
         for step in STEPS:
             step(services, call)
         call.reached = True
+        call.place = audit.with_deed(services, call)
         data = await ACTIONS[call.operation.name](services, call.place, call.parameters)
         return wire.success(data, call.request_id)
     except BusinessError as error:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from openkls import config
-from openkls.control.audit import AuditTrail
+from openkls.control.audit import AuditTrail, Deed
 from openkls.control.directory import Directory
 from openkls.control.forbid import Forbids
 from openkls.control.keyring import KeyRing
 from openkls.control.live import LiveStreams
 from openkls.domain.backoff import Backoff
 from openkls.domain.blacklist import Blacklist
+from openkls.domain.origin import AddressCap
 from openkls.domain.ports import HistoryPort
 from openkls.domain.rates import Rates
 
@@ -34,6 +35,8 @@ class Services:
     audit: AuditTrail
     rates: Rates
     backoff: Backoff
+    cap: AddressCap
+    """Of the connections to all ports of the API."""
     clock: Callable[[], float]
     monotonic: Callable[[], float]
     trusted_proxies: tuple[config.Network, ...] = ()
@@ -50,3 +53,5 @@ class Place:
     space: config.Space
     pubdomain: str
     """The name the Pubdomain asked for is recorded under, never an alias; "" where the action takes none."""
+    deed: Deed | None = None
+    """The row of an action that is audited, to be written with the change it makes."""

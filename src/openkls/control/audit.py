@@ -6,12 +6,22 @@ A row that could not be written is counted, and its facts are in the log, so tha
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from openkls.domain.audit import AuditEntry, RefusedQuota
 from openkls.domain.errors import StoreUnavailable
 from openkls.domain.ports import AuditPort
 
 log = logging.getLogger("openkls.control.audit")
+
+
+@dataclass(slots=True)
+class Deed:
+    """A change that a caller asks for, and its row: written with the change, in one transaction, or never."""
+
+    entry: AuditEntry
+    written: bool = False
+    """The change was made."""
 
 
 class AuditTrail:

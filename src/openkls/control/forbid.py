@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 
+from openkls.control.audit import Deed
 from openkls.control.finish import Endings
 from openkls.domain.blacklist import FORBID_DEFAULT_SECONDS, Ban, Blacklist
 from openkls.domain.errors import BusinessError, StoreUnavailable
@@ -43,9 +44,9 @@ class Forbids:
         self._clock = clock
         self._cut_waiting = cut_waiting
 
-    async def forbid(self, key: StreamKey, till: int = TILL_DEFAULT) -> None:
-        """Cut the stream and keep it off until ``till`` (Unix seconds, or one of the TILL values). Raises
-        BusinessError 4001, 3802, 8200, 8501, 8502."""
+    async def forbid(self, key: StreamKey, till: int = TILL_DEFAULT, deed: Deed | None = None) -> None:
+        """Cut the stream and keep it off until ``till`` (Unix seconds, or one of the TILL values); a ban is written
+        down as ``deed`` says. Raises BusinessError 4001, 3802, 8200, 8501, 8502."""
         now = int(self._clock())
         if till == TILL_CUT_ONLY:
             if not self.cut(key):
@@ -58,21 +59,25 @@ class Forbids:
         if self._blacklist.full(key.unique_name, now) and not self._blacklist.forbids(key, now):
             raise BusinessError(8200, "the space holds as many bans as it may")
         try:
-            ban = await self._store.forbid(key, now, end, till == TILL_PERMANENT)
+            ban = await self._store.forbid(key, now, end, till == TILL_PERMANENT, deed.entry if deed else None)
         except StoreUnavailable as error:
             raise BusinessError(8200, str(error)) from error
         if ban is None:
             raise BusinessError(3802)
+        if deed is not None:
+            deed.written = True
         self.apply(ban)
 
-    async def resume(self, key: StreamKey) -> None:
-        """Let the stream publish again. Raises BusinessError 8201, 8200."""
+    async def resume(self, key: StreamKey, deed: Deed | None = None) -> None:
+        """Let the stream publish again, written down as ``deed`` says. Raises BusinessError 8201, 8200."""
         try:
-            ban = await self._store.resume(key, int(self._clock()))
+            ban = await self._store.resume(key, int(self._clock()), deed.entry if deed else None)
         except StoreUnavailable as error:
             raise BusinessError(8200, str(error)) from error
         if ban is None:
             raise BusinessError(8201)
+        if deed is not None:
+            deed.written = True
         self.apply(ban)
 
     def apply(self, ban: Ban) -> None:

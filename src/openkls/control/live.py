@@ -1,12 +1,15 @@
-"""What is live and who watches it, as the realtime lists show it. Rule: read-only, one synchronous pass.
+"""What is live and who watches it, as the realtime lists show it. Rule: read-only, each step one synchronous pass.
 
-A pass may make 10,000 rows: they are structs that the garbage collector need not visit, as they are in no cycle.
+A list may have 10,000 rows, and the loop stands still in a pass: which streams there are is one pass, what is said of
+each is asked for row by row, so that whoever asks can let others run in between. Rows are structs that the garbage
+collector need not visit, as they are in no cycle.
 """
 
 from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from openkls.domain.keys import StreamName
 from openkls.domain.registry import Registry
 from openkls.domain.session import Session
 from openkls.domain.viewers import PullProtocol, Viewers
@@ -24,20 +27,10 @@ class Pull(msgspec.Struct, frozen=True, gc=False):
 
 
 class LiveStream(msgspec.Struct, frozen=True, gc=False):
-    """A live source stream and the pulls of it and of its renditions, the source's first."""
+    """A live source stream and the names whose viewers are its own: its name and its renditions', where watched."""
 
     session: Session
-    pulls: Sequence[Pull]
-
-    @property
-    def online(self) -> int:
-        """Viewers of the source and its renditions."""
-        return sum(pull.online for pull in self.pulls)
-
-    @property
-    def bps(self) -> float:
-        """Bits a second sent to them."""
-        return sum(pull.bps for pull in self.pulls)
+    watched: Sequence[StreamName]
 
 
 class LiveStreams:
@@ -47,33 +40,32 @@ class LiveStreams:
         self._registry = registry
         self._viewers = viewers
 
-    def sources(
-        self,
-        unique_name: str,
-        app: str,
-        suffixes: Sequence[str],
-        protocol: PullProtocol,
-        domain_ids: frozenset[str] | None,
-        now: float,
-    ) -> list[LiveStream]:
-        """Every live stream of an app that is no rendition of another, newest push first, with its pulls by one
-        protocol. ``now`` in monotonic seconds."""
+    def sources(self, unique_name: str, app: str, suffixes: Sequence[str]) -> list[LiveStream]:
+        """Every live stream of an app that is no rendition of another, newest push first."""
         sessions = {session.facts.key.stream: session for session in self._started(unique_name, app)}
         base_of = renditions(sessions, suffixes)
-        pulled: dict[str, list[Pull]] = {}
-        audience = self._viewers.audience
+        watched: dict[str, list[StreamName]] = {}
         for name in self._viewers.watched(unique_name, app):
-            stream = name.stream
-            online, bps = audience(name, protocol, domain_ids, now)
-            if online:
-                pulled.setdefault(base_of.get(stream, stream), []).append(Pull(stream, online, bps))
+            watched.setdefault(base_of.get(name.stream, name.stream), []).append(name)
         if base_of:
-            for pulls in pulled.values():
-                pulls.sort(key=lambda pull: pull.stream)
+            for names in watched.values():
+                names.sort()
         # Sorting keeps the order of equals: newest push first, then by name.
         order = sorted([stream for stream in sessions if stream not in base_of])
         order.sort(key=lambda stream: sessions[stream].facts.pub_time, reverse=True)
-        return [LiveStream(sessions[stream], pulled.get(stream, ())) for stream in order]
+        return [LiveStream(sessions[stream], watched.get(stream, ())) for stream in order]
+
+    def pulls(
+        self, source: LiveStream, protocol: PullProtocol, domain_ids: frozenset[str] | None, now: float
+    ) -> list[Pull]:
+        """The viewers of a source and its renditions by one protocol, the source's first. ``now`` in monotonic
+        seconds."""
+        pulls = []
+        for name in source.watched:
+            online, bps = self._viewers.audience(name, protocol, domain_ids, now)
+            if online:
+                pulls.append(Pull(name.stream, online, bps))
+        return pulls
 
     def published(self, unique_name: str, app: str, pubdomain: str) -> list[Session]:
         """The live sessions of an app pushed through one publish domain, in no particular order."""

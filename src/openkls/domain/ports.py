@@ -133,14 +133,17 @@ class HistoryPort(Protocol):
 
 class BlacklistPort(Protocol):
     """Bans. Every change gets the next version of one counter within its own transaction, so that commit order is
-    version order; nothing is ever deleted."""
+    version order; nothing is ever deleted. Every change writes ``entry``, where one is given, to the audit in its own
+    transaction; what changes nothing writes none."""
 
-    async def forbid(self, key: StreamKey, now: int, till: int, permanent: bool) -> Ban | None:
+    async def forbid(
+        self, key: StreamKey, now: int, till: int, permanent: bool, entry: AuditEntry | None = None
+    ) -> Ban | None:
         """Forbid until ``till``, refreshing an existing ban; None when a ban that holds was made within the very
         second ``now`` (nothing is changed then)."""
         ...
 
-    async def resume(self, key: StreamKey, now: int) -> Ban | None:
+    async def resume(self, key: StreamKey, now: int, entry: AuditEntry | None = None) -> Ban | None:
         """Turn the ban that holds at ``now`` into a tombstone; None when there is none."""
         ...
 

@@ -4,7 +4,6 @@ Rule: counted at the door, freed when it closes.
 """
 
 import asyncio
-import ipaddress
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -15,6 +14,7 @@ from openkls.control.admit import Admission
 from openkls.control.directory import Directory
 from openkls.control.finish import Endings
 from openkls.domain.keys import StreamKey
+from openkls.domain.origin import AddressCap
 from openkls.domain.registry import Registry
 from openkls.domain.session import BreakCode
 from openkls.media.hub import Hub
@@ -22,32 +22,6 @@ from openkls.media.hubs import Hubs
 from openkls.model import load
 
 T = TypeVar("T")
-
-
-class AddressCap:
-    """At most ``limit`` connections of one address; loopback is exempt (design, ``[limits]``)."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._counts: dict[str, int] = {}
-        self.refused = 0
-
-    def enter(self, address: str) -> bool:
-        """Count a connection in; False (and not counted) when the address has as many as it may."""
-        count = self._counts.get(address, 0)
-        if count >= self.limit and not _is_loopback(address):
-            self.refused += 1
-            return False
-        self._counts[address] = count + 1
-        return True
-
-    def leave(self, address: str) -> None:
-        """Count a connection out that entered."""
-        count = self._counts[address] - 1
-        if count:
-            self._counts[address] = count
-        else:
-            del self._counts[address]
 
 
 class Connections(Generic[T]):
@@ -144,10 +118,3 @@ class Doors:
     def count_fault(self, limit: str) -> None:
         """Count a connection ended by a ProtocolError."""
         self.faults[limit or "malformed"] = self.faults.get(limit or "malformed", 0) + 1
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False

@@ -9,8 +9,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, select, update
 
+from openkls.domain.audit import AuditEntry
 from openkls.domain.blacklist import Ban
 from openkls.domain.keys import StreamKey
+from openkls.store.audit import write_entry
 from openkls.store.readers import Readers
 from openkls.store.sqlite import insert
 from openkls.store.tables import BANS_COUNTER, blacklist, counters
@@ -42,7 +44,9 @@ class BlacklistStore:
         self._writer = writer
         self._readers = readers
 
-    async def forbid(self, key: StreamKey, now: int, till: int, permanent: bool) -> Ban | None:
+    async def forbid(
+        self, key: StreamKey, now: int, till: int, permanent: bool, entry: AuditEntry | None = None
+    ) -> Ban | None:
         """Forbid until ``till``; None when a ban that holds was made within the very second ``now``."""
 
         def write(connection: Connection) -> Ban | None:
@@ -50,12 +54,12 @@ class BlacklistStore:
             if known is not None and known.active(now) and known.forbid_time == now:
                 return None
             ban = Ban(key, now, till, permanent, resumed=False, version=version + 1)
-            _save(connection, ban)
+            _save(connection, ban, entry)
             return ban
 
         return await self._writer.write(write)
 
-    async def resume(self, key: StreamKey, now: int) -> Ban | None:
+    async def resume(self, key: StreamKey, now: int, entry: AuditEntry | None = None) -> Ban | None:
         """Turn the ban that holds at ``now`` into a tombstone; None when there is none."""
 
         def write(connection: Connection) -> Ban | None:
@@ -63,7 +67,7 @@ class BlacklistStore:
             if known is None or not known.active(now):
                 return None
             ban = Ban(key, known.forbid_time, known.till, known.permanent, resumed=True, version=version + 1)
-            _save(connection, ban)
+            _save(connection, ban, entry)
             return ban
 
         return await self._writer.write(write)
@@ -94,7 +98,7 @@ def _look(connection: Connection, key: StreamKey) -> tuple[int, Ban | None]:
     return version, None if row is None else _ban(row)
 
 
-def _save(connection: Connection, ban: Ban) -> None:
+def _save(connection: Connection, ban: Ban, entry: AuditEntry | None) -> None:
     connection.execute(
         _put,
         {
@@ -110,6 +114,8 @@ def _save(connection: Connection, ban: Ban) -> None:
         },
     )
     connection.execute(_write_version, {"version": ban.version})
+    if entry is not None:
+        write_entry(connection, entry)
 
 
 def _read(connection: Connection, version: int) -> list[Ban]:

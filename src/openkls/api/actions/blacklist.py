@@ -13,13 +13,14 @@ from openkls.domain.keys import StreamKey
 
 async def forbid_stream(services: Services, place: Place, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Raises BusinessError 4001, 3802, 8200, 8501, 8502."""
-    await services.forbids.forbid(_key(place, parameters), parameters.get("ForbidTillUnixTime", TILL_DEFAULT))
+    till = parameters.get("ForbidTillUnixTime", TILL_DEFAULT)
+    await services.forbids.forbid(_key(place, parameters), till, place.deed)
     return {}
 
 
 async def resume_stream(services: Services, place: Place, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Raises BusinessError 8201, 8200."""
-    await services.forbids.resume(_key(place, parameters))
+    await services.forbids.resume(_key(place, parameters), place.deed)
     return {}
 
 

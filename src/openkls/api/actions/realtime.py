@@ -1,12 +1,14 @@
 """ListRealtimeStreamsInfo and ListRealtimePubStreamsInfo (contract, 6 and 7).
 
-Rule: one synchronous reading of what is live now. The first action speaks kbps (1 kbps is 1000 bit/s) with one digit
-after the point, and bit/s for viewers; the second bytes a second, with most numbers in strings.
+Rule: a row is one synchronous reading of what is live now. The first action speaks kbps (1 kbps is 1000 bit/s) with one
+digit after the point, and bit/s for viewers; the second bytes a second, with most numbers in strings.
 
-The loop stands still while a list is made, and the first may have 10,000 rows: its rows are structs, which are made and
-encoded in less time than dicts, and are nothing to the garbage collector.
+The first list may have 10,000 rows, and the loop stands still while rows are made: others get their turn after every
+SLICE_ROWS. The rows are structs, which are made and encoded in less time than dicts, and are nothing to the garbage
+collector.
 """
 
+import asyncio
 from collections.abc import Mapping
 from math import floor
 from typing import Any
@@ -15,12 +17,14 @@ import msgspec
 
 from openkls import config
 from openkls.api.services import Place, Services
-from openkls.control.live import ROWS_LIMIT
+from openkls.control.live import ROWS_LIMIT, LiveStream, LiveStreams
 from openkls.domain.errors import BusinessError
 from openkls.domain.quality import round_half_up, whole
 from openkls.domain.session import Session
 from openkls.domain.viewers import PullProtocol
 
+# About 5 ms of rows, half of what a turn of the loop may take (design: Fan-out).
+SLICE_ROWS = 500
 # Ten of them make a kbps, which has one digit after the point.
 KBPS_STEP_BPS = 100
 
@@ -75,41 +79,31 @@ class StreamRow(PushedRow, frozen=True, gc=False):
 async def list_realtime_streams(services: Services, place: Place, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The live streams of an app: pushed and pulled (Type absent), ``push`` or ``pull``."""
     asked, stream = parameters.get("Type"), parameters.get("Stream")
-    now = services.monotonic()
-    rows = services.live.sources(
-        place.space.unique_name,
-        parameters["App"],
-        place.space.settings_of(parameters["App"]).rendition_suffixes,
-        PullProtocol(parameters["PullProtocol"]),
-        domain_ids_of(place.space, parameters.get("DomainIds")),
-        now,
-    )
+    protocol = PullProtocol(parameters["PullProtocol"])
+    domain_ids = domain_ids_of(place.space, parameters.get("DomainIds"))
+    suffixes = place.space.settings_of(parameters["App"]).rendition_suffixes
+    sources = services.live.sources(place.space.unique_name, parameters["App"], suffixes)
     if stream is not None:
-        rows = [row for row in rows if row.session.key.stream == stream]
-    if asked != "push":
-        rows = [row for row in rows if row.pulls]
-    streams: list[Any]
-    online = bps = 0
-    if asked == "push":
-        streams = [PushedRow(*_pushed(row.session, now)) for row in rows[:ROWS_LIMIT]]
-    else:
-        streams = []
-        for row in rows[:ROWS_LIMIT]:
-            pulls = [PullRow(pull.stream, pull.online, _bps(pull.bps)) for pull in row.pulls]
-            row_online, row_bps = row.online, sum([pull.Bw for pull in pulls])
-            online, bps = online + row_online, bps + row_bps
-            if asked == "pull":
-                streams.append(PulledRow(row.session.key.stream, row_online, row_bps, pulls))
-            else:
-                members = (*_pushed(row.session, now), row_online, row_bps, pulls)
-                streams.append(StreamRow(*members))
+        sources = [source for source in sources if source.session.key.stream == stream]
+    rows: list[Any] = []
+    for begin in range(0, len(sources), SLICE_ROWS):
+        if begin:
+            await asyncio.sleep(0)
+        now = services.monotonic()
+        for source in sources[begin : begin + SLICE_ROWS]:
+            # It may have ended while others had their turn.
+            row = None if source.session.ended else _row(services.live, source, asked, protocol, domain_ids, now)
+            if row is not None:
+                rows.append(row)
+    del rows[ROWS_LIMIT:]
+    pulled = () if asked == "push" else rows
     return {
         "UniqueName": parameters["UniqueName"],
         "App": parameters["App"],
-        "Count": len(streams),
-        "Bw": bps,
-        "OnlineUser": online,
-        "Streams": streams,
+        "Count": len(rows),
+        "Bw": sum([row.Bw for row in pulled]),
+        "OnlineUser": sum([row.OnlineUser for row in pulled]),
+        "Streams": rows,
     }
 
 
@@ -149,6 +143,29 @@ def domain_ids_of(space: config.Space, text: str | None) -> frozenset[str] | Non
     if unknown:
         raise BusinessError(4000, f"DomainIds: {', '.join(sorted(unknown))}")
     return asked
+
+
+def _row(
+    live: LiveStreams,
+    source: LiveStream,
+    asked: str | None,
+    protocol: PullProtocol,
+    domain_ids: frozenset[str] | None,
+    now: float,
+) -> PushedRow | PulledRow | StreamRow | None:
+    """What the list shows of a stream by its Type; None for one that is to be pulled and is not."""
+    if asked == "push":
+        return PushedRow(*_pushed(source.session, now))
+    pulls = [
+        PullRow(pull.stream, pull.online, _bps(pull.bps)) for pull in live.pulls(source, protocol, domain_ids, now)
+    ]
+    if not pulls:
+        return None
+    online, bps = sum([pull.OnlineUser for pull in pulls]), sum([pull.Bw for pull in pulls])
+    if asked == "pull":
+        return PulledRow(source.session.key.stream, online, bps, pulls)
+    members = (*_pushed(source.session, now), online, bps, pulls)
+    return StreamRow(*members)
 
 
 def _pushed(session: Session, now: float) -> tuple[Any, ...]:

@@ -1,4 +1,6 @@
-"""Where a request comes from, when proxies stand between. Rule: a hop is believed only if a trusted one reported it.
+"""Where a connection comes from, and how many may come from there.
+
+Rule: a hop is believed only if a trusted proxy reported it; who is let in is counted, and counted out again.
 
 A proxy adds the address it was called from to the end of X-Forwarded-For; everything before the first trusted proxy's
 own entry is the client's invention.
@@ -8,17 +10,11 @@ import ipaddress
 from collections.abc import Sequence
 from typing import Final
 
-from openkls.codec.sigv4 import header_value
-from openkls.config import Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # A chain of trusted proxies is shorter; a header may have thousands of entries, and its reading is paid for by us.
 HOPS_LIMIT: Final = 32
-_FORWARDED: Final = "x-forwarded-for"
-
-
-def client_ip(peer: str, headers: Sequence[tuple[str, str]], trusted: Sequence[Network]) -> str:
-    """The address a request comes from: its connection's, or what the trusted proxies (api.trusted_proxies) report."""
-    return client_address(peer, header_value(headers, _FORWARDED) or "", trusted) if trusted else peer
 
 
 def client_address(peer: str, forwarded: str, trusted: Sequence[Network]) -> str:
@@ -27,6 +23,8 @@ def client_address(peer: str, forwarded: str, trusted: Sequence[Network]) -> str
     ``forwarded`` is X-Forwarded-For, its last entry the nearest. Where an entry is no address, or all are trusted, the
     farthest address known is the answer. IPv6 forms of IPv4 addresses are written as those.
     """
+    if not trusted:
+        return peer
     farthest = _parse_address(peer)
     if farthest is None:
         return peer
@@ -40,7 +38,40 @@ def client_address(peer: str, forwarded: str, trusted: Sequence[Network]) -> str
     return str(farthest)
 
 
-def _parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+class AddressCap:
+    """At most ``limit`` connections of one address; loopback and trusted proxies, behind whom are many, are exempt
+    (design, ``[limits]``)."""
+
+    def __init__(self, limit: int, trusted: Sequence[Network] = ()) -> None:
+        self.limit = limit
+        self._trusted = trusted
+        self._counts: dict[str, int] = {}
+        self.refused = 0
+        """Connections refused since the start."""
+
+    def enter(self, address: str) -> bool:
+        """Count a connection in; False (and not counted) when the address has as many as it may."""
+        count = self._counts.get(address, 0)
+        if count >= self.limit and not self._is_exempt(address):
+            self.refused += 1
+            return False
+        self._counts[address] = count + 1
+        return True
+
+    def leave(self, address: str) -> None:
+        """Count a connection out that entered."""
+        count = self._counts[address] - 1
+        if count:
+            self._counts[address] = count
+        else:
+            del self._counts[address]
+
+    def _is_exempt(self, address: str) -> bool:
+        parsed = _parse_address(address)
+        return parsed is not None and (parsed.is_loopback or any(parsed in network for network in self._trusted))
+
+
+def _parse_address(text: str) -> Address | None:
     """An address, with a port or without, IPv6 in brackets or without; None when it is none."""
     host = text.strip()
     if host.startswith("["):
