@@ -979,7 +979,7 @@ STEPS = st.lists(
     steps=STEPS,
     merge_ms=st.sampled_from([0, 100]),
     limit=st.sampled_from([4, 1200]),
-    slice_viewers=st.sampled_from([1, 2, 250]),
+    slice_viewers=st.sampled_from([1, 2, 200]),
 )
 def test_every_viewer_sees_runs_from_a_start_without_gaps_or_doubles(
     steps: list[tuple[str, Any]], merge_ms: int, limit: int, slice_viewers: int

@@ -39,9 +39,9 @@ from openkls.media.wires import Wire
 # What may wait in a viewer's socket beyond what it was given to start from: 8 s of 1 Mbps.
 BACKLOG_LIMIT_BYTES: Final = 1024 * 1024
 LAG_LIMIT_SECONDS: Final = 15.0
-# What one turn of the loop sends at most: 250 writes take 2.5 ms at 1 Mbps, and 8 MiB through the kernel 4 ms, so that
-# a turn stays below 10 ms (docs/explain/fan-out.md).
-SLICE_VIEWERS: Final = 250
+# What one turn of the loop sends at most. 250 writes at 1 Mbps were measured to take 2.2 ms, at worst 6 on a quiet
+# machine and 12 on a crowded one; a turn is to stay below 10 ms (docs/explain/fan-out.md).
+SLICE_VIEWERS: Final = 200
 SLICE_BYTES: Final = 8 * 1024 * 1024
 
 _FIRST_FRAME: Final = Role.KEY_FRAME  # and those behind it: the coded frames
