@@ -33,13 +33,15 @@ from openkls.control.finish import Endings
 from openkls.control.forbid import Forbids
 from openkls.control.journal import Journal
 from openkls.domain.blacklist import Blacklist
+from openkls.domain.hls_sessions import HlsSessions, SessionIds
 from openkls.domain.keys import StreamKey, StreamName
 from openkls.domain.registry import Registry
 from openkls.domain.session import HistoryRow, Session
 from openkls.domain.viewers import Viewers
 from openkls.media.doors import AddressCap, Doors
-from openkls.media.http_flv import PlayListener
-from openkls.media.hub import Hubs
+from openkls.media.hls import Hls
+from openkls.media.hubs import Hubs
+from openkls.media.play import PlayListener
 from openkls.media.rtmp import RtmpListener
 from support_ports import MemoryBlacklist, MemoryHistory
 
@@ -48,13 +50,17 @@ POLL_SECONDS = 0.005
 
 SPACE = config.Space(
     "demo",
-    apps=("live", "merged"),
+    apps=("live", "merged", "patient", "hasty"),
     publish_domains=("push.demo.local", "localhost", "127.0.0.1"),
     publish_domain=(
         config.PublishDomain("md5.demo.local", auth="md5", keys=("123456",)),
         config.PublishDomain("hmac.demo.local", auth="hmac", keys=("AK:TESTSECRET",)),
     ),
-    app=(config.App("merged", merge_ms=50),),
+    app=(
+        config.App("merged", merge_ms=50),
+        config.App("patient", republish_grace_seconds=60),
+        config.App("hasty", merge_ms=50, republish_grace_seconds=0.2),
+    ),
 )
 GUARDED = config.Space(
     "guarded",
@@ -100,7 +106,7 @@ async def seen(fact: Callable[[], object], deadline_seconds: float = DEADLINE_SE
 class House:
     """Everything of a service but its API and its store; times are real."""
 
-    def __init__(self, merge_ms: int = 0, connections_per_address: int = 1000) -> None:
+    def __init__(self, merge_ms: int = 0, connections_per_address: int = 1000, grace_seconds: float = 0) -> None:
         self.history = MemoryHistory()
         self.bans = MemoryBlacklist()
         self.blacklist = Blacklist()
@@ -109,10 +115,12 @@ class House:
         self.directory = Directory(ACCOUNTS)
         self.journal = Journal(self.history)
         self.endings = Endings(self.registry, self.journal)
-        self.forbids = Forbids(self.bans, self.blacklist, self.registry, self.endings)
+        self.forbids = Forbids(self.bans, self.blacklist, self.registry, self.endings, cut_waiting=self._cut_waiting)
         self.admission = Admission(self.directory, self.registry, self.journal, self.endings, "boot-1", "127.0.0.1")
         self.merge_ms = merge_ms
+        self.grace_seconds = grace_seconds
         self.connections_per_address = connections_per_address
+        self.trusted_proxies: tuple[config.Network, ...] = ()
         self._closed = True
 
     async def open(self) -> None:
@@ -130,11 +138,17 @@ class House:
             cap=AddressCap(self.connections_per_address),
             clock=time.time,
             merge_ms=self.merge_ms,
+            grace_seconds=self.grace_seconds,
         )
-        self.flv = PlayListener(self.doors)
+        self.sessions = HlsSessions(self.viewers)
+        self.hls = Hls(self.doors, self.sessions, SessionIds(os.urandom(32)))
+        self.flv = PlayListener(self.doors, self.hls, self.trusted_proxies)
         self.flv_address = await self.flv.open(Address("127.0.0.1", 0))
         self.rtmp = RtmpListener(self.doors)
         self.rtmp_address = await self.rtmp.open(Address("127.0.0.1", 0))
+
+    def _cut_waiting(self, key: StreamKey) -> bool:
+        return self.hubs.cut(key)
 
     async def close(self) -> None:
         """Stop as the service does. Idempotent."""
@@ -158,6 +172,10 @@ class House:
     def flv_url(self, stream: str, app: str = "live") -> str:
         """The HTTP-FLV URL of a stream."""
         return f"http://127.0.0.1:{self.flv_address.port}/{app}/{stream}.flv"
+
+    def hls_url(self, stream: str, app: str = "live") -> str:
+        """The URL of a stream's master playlist."""
+        return f"http://127.0.0.1:{self.flv_address.port}/{app}/{stream}.m3u8"
 
     def session(self, stream: str = "s1", app: str = "live") -> Session | None:
         """The live session of a name."""
@@ -192,11 +210,13 @@ class House:
             len(self.registry)
             or self.registry._by_app
             or self.hubs._hubs
+            or self.hubs._waiting
             or self.viewers._groups
             or self.doors.cap._counts
             or len(self.rtmp.connections)
             or self.rtmp.admissions
             or len(self.flv.connections)
+            or len(self.sessions)
         )
 
 

@@ -8,6 +8,7 @@ journal is written out, the boot is forgotten, the store closes.
 import asyncio
 import contextlib
 import logging
+import secrets
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -35,13 +36,15 @@ from openkls.control.reload import Reload
 from openkls.domain.backoff import Backoff
 from openkls.domain.blacklist import Blacklist
 from openkls.domain.errors import StoreUnavailable
+from openkls.domain.hls_sessions import HlsSessions, SessionIds
 from openkls.domain.ports import HistoryPort
 from openkls.domain.rates import Rates
 from openkls.domain.registry import Registry
 from openkls.domain.viewers import Viewers
 from openkls.media.doors import AddressCap, Doors
-from openkls.media.http_flv import PlayListener
-from openkls.media.hub import Hubs
+from openkls.media.hls import Hls
+from openkls.media.hubs import Hubs
+from openkls.media.play import PlayListener
 from openkls.media.pushhook import PushHooks
 from openkls.media.rtmp import RtmpListener
 from openkls.store import SetupError
@@ -52,6 +55,8 @@ log = logging.getLogger("openkls.app")
 START_FAULTS = (ConfigError, SetupError)
 # Of the 10 s a stop may take in all (design: Configuration and command line).
 DRAIN_SECONDS = 4.0
+# Of HMAC-SHA256; a restart lets HLS players open the master playlist again.
+SESSION_KEY_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,7 @@ class _Rules:
     forbids: Forbids
     admission: Admission
     hooks: PushHooks
+    hubs: Hubs
     history: HistoryPort
     audit: AuditTrail
     rates: Rates
@@ -96,19 +102,20 @@ class Service:
     async def start(cls, settings: Config) -> "Service":
         """Start everything. Raises one of START_FAULTS, with nothing left running."""
         async with AsyncExitStack() as stack:
-            loop = asyncio.get_running_loop()
             rules = await _open_rules(settings, stack)
             doors = Doors(
                 admission=rules.admission,
                 endings=rules.endings,
                 directory=rules.directory,
                 registry=rules.registry,
-                hubs=Hubs(rules.viewers, loop),
-                cap=AddressCap(settings.limits.connections_per_address),
+                hubs=rules.hubs,
+                cap=AddressCap(settings.limits.connections_per_address, settings.api.trusted_networks),
                 clock=time.time,
                 merge_ms=settings.play.merge_ms,
+                grace_seconds=settings.play.republish_grace_seconds,
             )
-            play_listener = PlayListener(doors)
+            hls = Hls(doors, HlsSessions(rules.viewers), SessionIds(secrets.token_bytes(SESSION_KEY_BYTES)))
+            play_listener = PlayListener(doors, hls, settings.api.trusted_networks)
             play = await _listening(play_listener.open, settings.play.listen, "play.listen")
             stack.push_async_callback(play_listener.close)
             rtmp_listener = RtmpListener(doors)
@@ -150,7 +157,8 @@ async def _open_rules(settings: Config, stack: AsyncExitStack) -> _Rules:
     key_ring = KeyRing(settings.account)
     journal = Journal(opened.history)
     endings = Endings(registry, journal)
-    forbids = Forbids(opened.blacklist, blacklist, registry, endings)
+    hubs = Hubs(viewers, asyncio.get_running_loop())
+    forbids = Forbids(opened.blacklist, blacklist, registry, endings, cut_waiting=hubs.cut)
     reconcile = Reconcile(
         opened.history,
         opened.blacklist,
@@ -188,6 +196,7 @@ async def _open_rules(settings: Config, stack: AsyncExitStack) -> _Rules:
         forbids,
         admission,
         hooks,
+        hubs,
         opened.history,
         AuditTrail(opened.audit),
         Rates(settings.limits.enforce),

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from openkls.api import origin
 from openkls.api.auth import REFUSALS
 from openkls.codec.amzdate import build_amz_date
 from openkls.config import parse_network
+from openkls.control import origin
 from openkls.domain import backoff
 from support_api import DEADLINE_SECONDS, NOW, Reply, Site
 

@@ -29,6 +29,15 @@ def test_claim_refuses_forbidden_stream() -> None:
     assert registry.claim(session(), 2000) == Claim()
 
 
+def test_forbids_says_what_a_claim_would_be_told() -> None:
+    blacklist = Blacklist()
+    blacklist.apply(ban(till=2000))
+    registry = Registry(blacklist)
+    assert registry.forbids(key(), 1999)
+    assert not registry.forbids(key(), 2000)
+    assert not registry.forbids(key(app="other"), 1999)
+
+
 def test_claim_refuses_a_busy_name_under_whatever_domain() -> None:
     registry = Registry(Blacklist())
     registry.claim(session(), 1000)

@@ -1,6 +1,9 @@
 """The hub over transports and a clock that are played: who gets which bytes, when, and how often they are built."""
 
+import gc
+import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,11 +12,14 @@ from hypothesis import strategies as st
 
 from openkls.codec import flv
 from openkls.codec.rtmp import ChunkReader, MediaReceived
-from openkls.domain.keys import StreamName
+from openkls.domain.keys import StreamKey, StreamName
 from openkls.domain.viewers import PullProtocol, Viewers
+from openkls.media import cache as caches
 from openkls.media import hub as hubs
-from openkls.media.hub import FLV_WIRE, RTMP_WIRE, Hub, Hubs, Viewer, Wire
+from openkls.media.hub import Hub, Viewer
+from openkls.media.hubs import Hubs
 from openkls.media.ingest import Role
+from openkls.media.wires import FLV_WIRE, RTMP_WIRE, Wire, wire_for
 
 NAME = StreamName("demo", "live", "s1")
 HEADERS = (Role.METADATA, Role.VIDEO_HEADER, Role.AUDIO_HEADER)
@@ -38,8 +44,8 @@ class PlayedLoop:
     def time(self) -> float:
         return self.now
 
-    def call_later(self, seconds: float, callback: Callable[[], None]) -> "PlayedTimer":
-        timer = PlayedTimer(self, self.now + seconds, callback)
+    def call_later(self, seconds: float, callback: Callable[..., None], *args: Any) -> "PlayedTimer":
+        timer = PlayedTimer(self, self.now + seconds, partial(callback, *args))
         self.calls.append(timer)
         return timer
 
@@ -59,7 +65,8 @@ class PlayedTimer:
         self._loop, self.when, self.callback = loop, when, callback
 
     def cancel(self) -> None:
-        self._loop.calls.remove(self)
+        if self in self._loop.calls:  # else it has fired
+            self._loop.calls.remove(self)
 
 
 class PlayedTransport:
@@ -94,13 +101,34 @@ class Seat:
         """Timestamp and number of every message received, read back from the bytes."""
         data = b"".join(self.transport.written)
         messages: list[Any]
-        if self.viewer.wire is FLV_WIRE:
+        if self.viewer.wire.protocol is PullProtocol.HTTP_FLV:
             messages = flv.FlvReader().feed(flv.build_header(True, True) + data)
         else:
             reader = ChunkReader()
             reader.chunk_size = 60_000
             messages = reader.feed(data)
         return [(message.timestamp, int.from_bytes(message.payload[:4], "big")) for message in messages]
+
+
+class Bucket:
+    """A tap that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[Role, int, int]] = []
+        self.told: list[str] = []
+
+    def take(self, role: Role, message: MediaReceived) -> None:
+        self.taken.append((role, message.timestamp, int.from_bytes(message.payload[:4], "big")))
+
+    def over(self, cut: bool, waiting: bool) -> None:
+        self.told.append(f"over cut={cut} waiting={waiting}")
+
+    def resumed(self) -> None:
+        self.told.append("resumed")
+
+    @property
+    def numbers(self) -> list[int]:
+        return [number for _, _, number in self.taken]
 
 
 class Stage:
@@ -274,20 +302,151 @@ def test_video_header_that_is_repeated_does_not_cost_late_viewers_their_start() 
     assert numbers(stage.join()) == [0, 1, 2, 3]
 
 
-def test_timestamps_of_b_frames_and_backward_jumps_are_passed_on_as_they_are() -> None:
+def test_timestamps_a_little_out_of_order_are_passed_on_as_they_are() -> None:
     stage = Stage()
     seat = stage.join(FLV_WIRE)
     for timestamp in (40, 0xFFFFFFFF, 3, 2):
         stage.hub.push(Role.KEY_FRAME, MediaReceived(flv.VIDEO, timestamp, bytes(10)))
     stage.flush()
     assert [timestamp for timestamp, _ in seat.seen()] == [40, 0xFFFFFFFF, 3, 2]
+    assert stage.hub.repaired == 0
+
+
+def test_jump_of_the_encoders_clock_is_seen_by_no_viewer_no_late_one_and_no_tap() -> None:
+    stage = Stage()
+    bucket = Bucket()
+    stage.hub.tap(bucket)
+    seat = stage.join(FLV_WIRE)
+    for role, timestamp in (
+        (Role.KEY_FRAME, 100_000),
+        (Role.AUDIO, 100_005),
+        (Role.KEY_FRAME, 0),
+        (Role.AUDIO, 5),
+        (Role.VIDEO_HEADER, 0),
+        (Role.FRAME, 40),
+    ):
+        stage.hub.push(role, MediaReceived(TYPES[role], timestamp, bytes(10)))
+    stage.flush()
+    times = [100_000, 100_005, 100_045, 100_050, 100_045, 100_085]
+    assert [timestamp for timestamp, _ in seat.seen()] == times
+    assert [timestamp for _, timestamp, _ in bucket.taken] == times
+    assert [timestamp for timestamp, _ in stage.join(RTMP_WIRE).seen()] == times[2:]
+    assert stage.hub.repaired == 2
+
+
+def test_stream_passes_the_wrap_of_the_clock_unharmed() -> None:
+    stage = Stage()
+    seat, late_at = stage.join(RTMP_WIRE), 0xFFFFFFFF - 30
+    for number in range(4):
+        stage.hub.push(Role.KEY_FRAME, MediaReceived(flv.VIDEO, (late_at + 20 * number) & 0xFFFFFFFF, bytes(10)))
+    stage.flush()
+    assert [timestamp for timestamp, _ in seat.seen()] == [late_at, late_at + 20, 9, 29]
+
+
+# -- what is in force
+
+
+def test_codec_that_changes_in_mid_stream_is_told_to_those_who_watch_and_those_who_come() -> None:
+    stage = Stage()
+    stage.push(Role.METADATA, Role.VIDEO_HEADER, Role.AUDIO_HEADER, Role.KEY_FRAME)
+    seat = stage.join()
+    stage.push(Role.FRAME, Role.METADATA, Role.VIDEO_HEADER, Role.AUDIO_HEADER)
+    between = stage.join()
+    stage.flush()
+    waiting = stage.join()
+    stage.push(Role.KEY_FRAME, Role.AUDIO)
+    stage.flush()
+    assert numbers(seat) == numbers(between) == numbers(waiting) == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert numbers(stage.join()) == [5, 6, 7, 8, 9]
+
+
+def test_audio_that_starts_late_is_told_with_its_header_in_its_place_and_from_the_next_key_frame_in_front() -> None:
+    stage = Stage()
+    stage.push(Role.VIDEO_HEADER, Role.KEY_FRAME, Role.FRAME)
+    assert stage.hub.tracks == (False, True)
+    seat = stage.join(FLV_WIRE)
+    stage.push(Role.AUDIO_HEADER, Role.AUDIO)
+    stage.flush()
+    assert stage.hub.tracks == (True, True)
+    assert numbers(seat) == numbers(stage.join(FLV_WIRE)) == [0, 1, 2, 3, 4]
+    stage.push(Role.KEY_FRAME)
+    stage.flush()
+    assert numbers(stage.join(FLV_WIRE)) == [0, 3, 5]
+
+
+def test_slow_viewer_of_the_sound_goes_on_with_the_header_that_changed_meanwhile() -> None:
+    stage = Stage()
+    stage.push(Role.AUDIO_HEADER, Role.AUDIO)
+    seat = stage.join()
+    seat.transport.waiting_bytes = 10**9
+    stage.push(Role.AUDIO, Role.AUDIO_HEADER)
+    stage.flush()
+    seat.transport.waiting_bytes = 0
+    stage.push(Role.AUDIO)
+    stage.flush()
+    assert numbers(seat) == [0, 3, 4]
+
+
+def test_class_10_video_without_header_and_stream_without_anything_can_be_watched() -> None:
+    stage = Stage()
+    empty = stage.join()
+    stage.push(Role.OTHER, Role.KEY_FRAME)
+    stage.flush()
+    assert numbers(empty) == [0, 1]
+    assert numbers(stage.join()) == [1]
+
+
+# -- a publisher that comes back
+
+
+def test_viewers_that_waited_start_anew_at_the_next_runs_key_frame() -> None:
+    stage = Stage()
+    stage.push(Role.VIDEO_HEADER, Role.KEY_FRAME)
+    seat = stage.join()
+    stage.push(Role.FRAME)
+    assert stage.hub.wait()
+    assert numbers(seat) == [0, 1, 2]
+    assert not stage.loop.calls
+    stage.hub.resume(merge_ms=0)
+    stage.push(Role.VIDEO_HEADER, Role.FRAME)
+    stage.loop.pass_time(0)  # the new run's window
+    assert numbers(seat) == [0, 1, 2]
+    stage.push(Role.KEY_FRAME, Role.AUDIO)
+    stage.loop.pass_time(0)
+    assert numbers(seat) == [0, 1, 2, 3, 5, 6]
+    assert stage.hub.skipped == 0
+
+
+def test_nobody_to_wait_is_told_and_nothing_is_kept() -> None:
+    stage = Stage()
+    stage.push(Role.VIDEO_HEADER, Role.KEY_FRAME)
+    assert not stage.hub.wait()
+
+    class Leaving(Bucket):
+        def over(self, cut: bool, waiting: bool) -> None:
+            stage.hub.untap(self)
+
+    stage.hub.tap(Leaving())
+    assert not stage.hub.wait()
+    assert not stage.join().transport.written
+
+
+@pytest.mark.usefixtures("slices_of_two")
+def test_wait_delivers_the_slices_that_are_left() -> None:
+    stage = Stage()
+    seats = [stage.join() for _ in range(5)]
+    stage.push(Role.AUDIO)
+    stage.flush()
+    stage.push(Role.AUDIO)
+    assert stage.hub.wait()
+    assert [numbers(seat) for seat in seats] == [[0, 1]] * 5
 
 
 # -- the cache's limits
 
 
 def test_gop_of_exactly_the_limit_in_messages_is_kept_and_one_more_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hubs, "GOP_LIMIT_MESSAGES", 5)
+    monkeypatch.setattr(caches, "GOP_LIMIT_MESSAGES", 5)
     stage = Stage()
     stage.push(Role.VIDEO_HEADER, Role.KEY_FRAME, Role.FRAME, Role.FRAME, Role.FRAME)
     assert numbers(stage.join()) == [0, 1, 2, 3, 4]
@@ -301,7 +460,7 @@ def test_gop_of_exactly_the_limit_in_messages_is_kept_and_one_more_is_not(monkey
 
 
 def test_gop_of_exactly_the_limit_in_bytes_is_kept_and_one_more_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hubs, "GOP_LIMIT_BYTES", 300)
+    monkeypatch.setattr(caches, "GOP_LIMIT_BYTES", 300)
     stage = Stage()
     stage.push(Role.VIDEO_HEADER, Role.KEY_FRAME, size_bytes=100)
     stage.push(Role.FRAME, size_bytes=100)
@@ -400,7 +559,7 @@ def test_slow_viewer_of_an_audio_stream_goes_on_with_the_next_flush_it_has_room_
 
 
 def test_flush_that_overflows_the_gop_does_not_resume_a_slow_viewer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hubs, "GOP_LIMIT_MESSAGES", 3)
+    monkeypatch.setattr(caches, "GOP_LIMIT_MESSAGES", 3)
     stage = Stage()
     seat = stage.join()
     stage.push(Role.KEY_FRAME)
@@ -452,6 +611,251 @@ def test_successor_of_a_name_is_not_touched_by_the_late_end_of_its_predecessor()
     assert both.find(NAME) is second
     both.close(second, cut=False)
     assert both.find(NAME) is None
+
+
+# -- one kind of media alone
+
+SOUND = wire_for(PullProtocol.HTTP_FLV, "type=audio")
+PICTURE = wire_for(PullProtocol.HTTP_FLV, "type=video")
+
+
+def test_viewer_of_the_sound_alone_starts_with_what_was_heard_since_the_last_key_frame() -> None:
+    stage = Stage()
+    stage.push(Role.METADATA, Role.VIDEO_HEADER, Role.AUDIO_HEADER, Role.KEY_FRAME, Role.AUDIO, Role.FRAME, Role.AUDIO)
+    seat = stage.join(SOUND)
+    stage.push(Role.FRAME, Role.AUDIO)
+    stage.flush()
+    assert seat.seen() == [(120, 0), (120, 2), (160, 4), (240, 6), (320, 8)]
+    assert stage.hub.tracks_of(SOUND) == (True, False)
+
+
+def test_viewer_of_the_sound_alone_needs_no_key_frame_to_start_nor_to_go_on() -> None:
+    stage = Stage()
+    stage.push(Role.VIDEO_HEADER, Role.AUDIO_HEADER, Role.FRAME)
+    seat, whole = stage.join(SOUND), stage.join(FLV_WIRE)
+    stage.push(Role.AUDIO)
+    stage.flush()
+    assert seat.seen() == [(80, 1), (120, 3)]
+    assert not whole.transport.written
+    seat.transport.waiting_bytes = hubs.BACKLOG_LIMIT_BYTES + 1
+    stage.push(Role.AUDIO)
+    stage.flush()
+    seat.transport.waiting_bytes = 0
+    stage.push(Role.FRAME)
+    stage.push(Role.AUDIO)
+    stage.flush()
+    assert seat.seen()[2:] == [(200, 1), (240, 6)]
+
+
+def test_flush_without_the_kind_that_is_wanted_writes_nothing() -> None:
+    stage = Stage()
+    seat = stage.join(SOUND)
+    stage.push(Role.KEY_FRAME, Role.FRAME)
+    stage.flush()
+    assert not seat.transport.written
+    assert seat.viewer.group is not None
+    assert seat.viewer.group.sent.total_bytes == 0
+
+
+def test_viewer_of_the_picture_alone_starts_at_a_key_frame_without_the_sound() -> None:
+    stage = Stage()
+    stage.push(Role.VIDEO_HEADER, Role.AUDIO_HEADER, Role.KEY_FRAME, Role.AUDIO, Role.FRAME)
+    seat = stage.join(PICTURE)
+    stage.push(Role.AUDIO, Role.FRAME)
+    stage.flush()
+    assert seat.seen() == [(80, 0), (80, 2), (160, 4), (240, 6)]
+    assert stage.hub.tracks_of(PICTURE) == (False, True)
+    assert stage.hub.tracks_of(FLV_WIRE) == (True, True)
+
+
+# -- large audiences
+
+
+@pytest.fixture
+def slices_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hubs, "SLICE_VIEWERS", 2)
+
+
+def written(seats: list[Seat]) -> list[int]:
+    return [len(seat.transport.written) for seat in seats]
+
+
+@pytest.mark.usefixtures("slices_of_two")
+def test_flush_to_a_large_audience_goes_out_in_slices_spread_over_the_window() -> None:
+    stage = Stage(merge_ms=120)
+    seats = [stage.join() for _ in range(6)]
+    stage.push(Role.AUDIO)
+    stage.loop.pass_time(0.12)
+    for passed in (2, 2, 4, 4, 6, 6):
+        assert sum(written(seats)) == passed
+        stage.loop.pass_time(0.0201)
+    assert written(seats) == [1] * 6
+    assert not stage.loop.calls
+
+
+def test_audience_of_exactly_a_slice_is_sent_at_once_and_one_more_is_not() -> None:
+    for extra, at_once in ((0, hubs.SLICE_VIEWERS), (1, hubs.SLICE_VIEWERS // 2 + 1)):
+        stage = Stage()
+        seats = [stage.join() for _ in range(hubs.SLICE_VIEWERS + extra)]
+        stage.push(Role.AUDIO)
+        stage.flush()
+        assert sum(written(seats)) == at_once
+        assert len(stage.loop.calls) == extra
+
+
+def test_slice_holds_no_more_than_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hubs, "SLICE_BYTES", 3000)
+    for size_bytes, at_once in ((1000, 3), (1001, 2), (5000, 1)):
+        stage = Stage()
+        seats = [stage.join() for _ in range(3)]
+        stage.push(Role.AUDIO, size_bytes=size_bytes)
+        stage.flush()
+        assert sum(written(seats)) == at_once
+
+
+@pytest.mark.usefixtures("slices_of_two")
+def test_viewers_who_come_and_go_between_slices_get_each_message_once_or_not_at_all() -> None:
+    stage = Stage()
+    stage.push(Role.VIDEO_HEADER, Role.KEY_FRAME)
+    seats = [stage.join() for _ in range(6)]
+    stage.push(Role.FRAME)
+    stage.flush()
+    late = stage.join()
+    gone = next(seat for seat in seats if len(seat.transport.written) == 1)
+    stage.hub.unsubscribe(gone.viewer)
+    stage.push(Role.FRAME)
+    later = stage.join()
+    for _ in range(10):
+        stage.flush()
+    for seat in (*seats, late, later):
+        assert numbers(seat) == ([0, 1] if seat is gone else [0, 1, 2, 3])
+
+
+@pytest.mark.usefixtures("slices_of_two")
+def test_next_flush_waits_for_the_last_slice_however_late_the_loop_is() -> None:
+    stage = Stage(merge_ms=100)
+    seats = [stage.join() for _ in range(5)]
+    stage.push(Role.AUDIO)
+    stage.loop.pass_time(0.1)
+    stage.push(Role.AUDIO)
+    stage.loop.pass_time(1.0)  # the second flush is long due
+    assert sorted(written(seats)) == [0, 1, 1, 1, 1]
+    stage.loop.pass_time(0)
+    assert written(seats) == [1] * 5
+    for _ in range(3):
+        stage.loop.pass_time(0.1)
+    for seat in seats:
+        assert numbers(seat) == [0, 1]
+        assert len(seat.transport.written) == 2
+
+
+@pytest.mark.usefixtures("slices_of_two")
+def test_forbid_cancels_the_slices_that_are_left() -> None:
+    stage = Stage()
+    seats = [stage.join() for _ in range(5)]
+    stage.push(Role.AUDIO)
+    stage.flush()
+    stage.push(Role.AUDIO)
+    stage.hub.end(cut=True)
+    assert sum(written(seats)) == 2
+    assert [seat.overs for seat in seats] == [[True]] * 5
+    assert not stage.loop.calls
+
+
+@pytest.mark.usefixtures("slices_of_two")
+def test_end_in_order_delivers_the_slices_that_are_left_and_what_is_pending() -> None:
+    stage = Stage()
+    seats = [stage.join() for _ in range(5)]
+    stage.push(Role.AUDIO)
+    stage.flush()
+    stage.push(Role.AUDIO)
+    stage.hub.end(cut=False)
+    assert [numbers(seat) for seat in seats] == [[0, 1]] * 5
+    assert [seat.overs for seat in seats] == [[False]] * 5
+    assert not stage.loop.calls
+
+
+@pytest.mark.usefixtures("slices_of_two")
+def test_slices_go_with_the_last_viewer() -> None:
+    stage = Stage()
+    seats = [stage.join() for _ in range(5)]
+    stage.push(Role.KEY_FRAME)
+    stage.flush()
+    for seat in seats:
+        stage.hub.unsubscribe(seat.viewer)
+    assert not stage.loop.calls
+    assert numbers(stage.join()) == [0]
+
+
+# -- taps
+
+
+def test_tap_of_a_stream_without_viewers_gets_each_message_at_once_and_none_is_pending() -> None:
+    stage = Stage()
+    bucket = Bucket()
+    stage.hub.tap(bucket)
+    stage.push(Role.VIDEO_HEADER, Role.KEY_FRAME, Role.AUDIO)
+    assert bucket.taken == [(Role.VIDEO_HEADER, 0, 0), (Role.KEY_FRAME, 40, 1), (Role.AUDIO, 80, 2)]
+    assert not stage.loop.calls
+    assert stage.viewers.online() == 0
+    assert numbers(stage.join()) == [0, 1, 2]
+
+
+def test_tap_is_replayed_the_start_and_what_is_pending_and_then_does_not_wait_for_the_flush() -> None:
+    stage = Stage()
+    stage.push(Role.METADATA, Role.AUDIO_HEADER, Role.VIDEO_HEADER, Role.KEY_FRAME, Role.FRAME, Role.KEY_FRAME)
+    seat = stage.join()
+    stage.push(Role.FRAME)
+    bucket = Bucket()
+    stage.hub.tap(bucket)
+    assert bucket.taken == [
+        (Role.METADATA, 200, 0),
+        (Role.VIDEO_HEADER, 200, 2),
+        (Role.AUDIO_HEADER, 200, 1),
+        (Role.KEY_FRAME, 200, 5),
+        (Role.FRAME, 240, 6),
+    ]
+    stage.push(Role.AUDIO)
+    assert bucket.numbers[5:] == [7]
+    stage.flush()
+    assert bucket.numbers[5:] == [7]
+    assert numbers(seat) == [0, 2, 1, 5, 6, 7]
+
+
+def test_tap_of_a_stream_without_a_key_frame_to_start_from_is_given_the_headers_in_force() -> None:
+    stage = Stage()
+    stage.push(Role.VIDEO_HEADER, Role.FRAME, Role.AUDIO_HEADER, Role.AUDIO)
+    bucket = Bucket()
+    stage.hub.tap(bucket)
+    assert bucket.taken == [(Role.VIDEO_HEADER, 120, 0), (Role.AUDIO_HEADER, 120, 2)]
+
+
+def test_untapped_gets_nothing_more_and_may_leave_from_within_a_call() -> None:
+    stage = Stage()
+
+    class Sated(Bucket):
+        def take(self, role: Role, message: MediaReceived) -> None:
+            super().take(role, message)
+            stage.hub.untap(self)
+
+    sated, other = Sated(), Bucket()
+    stage.hub.tap(sated)
+    stage.hub.tap(other)
+    stage.push(Role.AUDIO, Role.AUDIO)
+    assert (sated.numbers, other.numbers) == ([0], [0, 1])
+    stage.hub.untap(sated)
+    stage.hub.end(cut=False)
+    assert (sated.told, other.told) == ([], ["over cut=False waiting=False"])
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_tap_is_told_of_the_end_once(cut: bool) -> None:
+    stage = Stage()
+    bucket = Bucket()
+    stage.hub.tap(bucket)
+    stage.hub.end(cut)
+    stage.hub.end(cut)
+    assert bucket.told == [f"over cut={cut} waiting=False"]
 
 
 # -- counting and sharing
@@ -512,6 +916,47 @@ def test_nothing_is_built_for_a_wire_that_nobody_needs_at_this_flush() -> None:
     assert not built
 
 
+def test_class_18_ten_thousand_names_that_come_wait_and_go_leave_nothing_behind() -> None:
+    stage = Stage()
+    both = Hubs(stage.viewers, stage.loop)  # type: ignore[arg-type]
+
+    def one(number: int) -> None:
+        name = StreamName("demo", "live", f"s{number}")
+        key = StreamKey("demo", "push.demo.local", "live", f"s{number}")
+        hub = both.open(name, 100)
+        seat = Seat(RTMP_WIRE if number % 2 else FLV_WIRE)
+        hub.subscribe(seat.viewer, "")
+        hub.push(Role.KEY_FRAME, MediaReceived(flv.VIDEO, 0, bytes(100)))
+        if number % 4 == 3:
+            both.close(hub, cut=number % 8 == 3)
+            return
+        both.suspend(hub, key, 5.0)
+        if number % 4 == 0:
+            stage.loop.pass_time(5.0)
+        elif number % 4 == 1:
+            hub.unsubscribe(seat.viewer)
+        else:
+            assert both.cut(key)
+
+    for number in range(500):
+        one(number)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before_bytes, _ = tracemalloc.get_traced_memory()
+        for number in range(500, 10_500):
+            one(number)
+        gc.collect()
+        grown_bytes = tracemalloc.get_traced_memory()[0] - before_bytes
+    finally:
+        tracemalloc.stop()
+    assert grown_bytes < 16 * 1024  # less than 2 bytes a name
+    assert not both._hubs
+    assert not both._waiting
+    assert not stage.viewers._groups
+    assert not stage.loop.calls
+
+
 # -- any interleaving
 
 
@@ -522,7 +967,7 @@ STEPS = st.lists(
         st.tuples(st.just("flush"), st.none()),
         st.tuples(st.just("join"), st.sampled_from([RTMP_WIRE, FLV_WIRE])),
         st.tuples(st.sampled_from(["lag", "catch up", "lag", "catch up", "leave"]), st.integers(0, 2)),
-        st.tuples(st.just("flush"), st.none()),
+        st.tuples(st.sampled_from(["flush", "turn"]), st.none()),
     ),
     min_size=10,
     max_size=80,
@@ -530,12 +975,18 @@ STEPS = st.lists(
 
 
 @settings(max_examples=400, deadline=None)
-@given(steps=STEPS, merge_ms=st.sampled_from([0, 100]), limit=st.sampled_from([4, 1200]))
+@given(
+    steps=STEPS,
+    merge_ms=st.sampled_from([0, 100]),
+    limit=st.sampled_from([4, 1200]),
+    slice_viewers=st.sampled_from([1, 2, 250]),
+)
 def test_every_viewer_sees_runs_from_a_start_without_gaps_or_doubles(
-    steps: list[tuple[str, Any]], merge_ms: int, limit: int
+    steps: list[tuple[str, Any]], merge_ms: int, limit: int, slice_viewers: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hubs, "GOP_LIMIT_MESSAGES", limit)
+        patch.setattr(caches, "GOP_LIMIT_MESSAGES", limit)
+        patch.setattr(hubs, "SLICE_VIEWERS", slice_viewers)
         stage = Stage(merge_ms)
         seats: list[Seat] = []
         left: list[Seat] = []
@@ -544,6 +995,8 @@ def test_every_viewer_sees_runs_from_a_start_without_gaps_or_doubles(
                 stage.push(what)
             elif step == "flush":
                 stage.flush()
+            elif step == "turn":
+                stage.loop.pass_time(0.02)
             elif step == "join":
                 seat = stage.join(what)
                 seat.first_unseen = len(stage.roles) - len(stage.hub._pending)
@@ -560,7 +1013,8 @@ def test_every_viewer_sees_runs_from_a_start_without_gaps_or_doubles(
                     seat.lags += 1
                 else:
                     seat.transport.waiting_bytes = 0
-        stage.flush()
+        while stage.loop.calls:
+            stage.flush()
         for seat in seats + left:
             starts = stage.check(seat)
             assert starts <= 1 + seat.lags

@@ -19,10 +19,10 @@ from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
 from openkls import config
-from openkls.api import described, origin, pipeline, tls, wire
+from openkls.api import described, pipeline, tls, wire
 from openkls.api.services import Services
 from openkls.codec.sigv4 import SignedRequest
-from openkls.control import ids
+from openkls.control import ids, origin
 from openkls.domain.errors import GatewayError
 
 log = logging.getLogger("openkls.api.http")

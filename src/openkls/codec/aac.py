@@ -13,6 +13,10 @@ from openkls.codec.errors import ProtocolError
 MAX_SAMPLE_RATE: Final = 384_000  # four times the highest of the table; the 24-bit escape could claim 16 MHz
 MAX_CONFIG_BYTES: Final = 512  # a program config element with a full comment is below 350
 
+ADTS_HEADER_BYTES: Final = 7
+MAX_ADTS_FRAME_BYTES: Final = 0x1FFF - ADTS_HEADER_BYTES  # 13 bits hold the length; 6144 bits a channel are legal
+SAMPLES_PER_FRAME: Final = 1024
+
 # ISO 14496-3, table 1.18
 _SAMPLE_RATES: Final = (
     96_000,
@@ -35,6 +39,7 @@ _CHANNELS: Final = {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 6, 7: 8, 11: 7, 12: 8, 13: 
 
 _SBR: Final = 5
 _PS: Final = 29
+_LAST_IN_ADTS: Final = 4
 _ER_BSAC: Final = 22
 _GENERAL_AUDIO: Final = frozenset((1, 2, 3, 4, 6, 7, 17, 19, 20, 21, 22, 23))
 _LAST_PLAIN: Final = 7  # above, error protection comes before an extension, and nobody sends both
@@ -55,6 +60,21 @@ class AacConfig:
     channels: int
     sbr: bool
     ps: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Adts:
+    """What an ADTS stream says before each frame (ISO 14496-3, 1.A.2.2): 56 bits that lack only the frame's length.
+
+    ``sample_rate`` in Hz is the core's: a frame lasts 1024 of its samples.
+    """
+
+    template: int
+    sample_rate: int
+
+    def header(self, frame_bytes: int) -> bytes:
+        """The header of a frame of 1 to MAX_ADTS_FRAME_BYTES bytes; ADTS cannot say more."""
+        return (self.template | frame_bytes + ADTS_HEADER_BYTES << 13).to_bytes(ADTS_HEADER_BYTES, "big")
 
 
 def parse_aac_config(body: bytes) -> AacConfig:
@@ -88,6 +108,29 @@ def parse_aac_config(body: bytes) -> AacConfig:
     if not channels:
         raise ProtocolError("an AAC configuration without channels")
     return AacConfig(object_type, sample_rate, 2 if ps and channels == 1 else channels, sbr, ps)
+
+
+def parse_adts(body: bytes) -> Adts:
+    """Parse the body of an AAC sequence header for the header of each frame in an ADTS stream.
+
+    SBR and parametric stereo stay unsaid, as is usual: decoders find them in the frames. Raises ProtocolError for a
+    configuration that is broken, and for one that ADTS cannot say: object types above 4, channels by a program config
+    element, a sample rate not of the table, frames of 960 samples.
+    """
+    bits = BitReader(body)
+    object_type = _pull_object_type(bits)
+    sample_rate = _pull_sample_rate(bits)
+    layout = bits.pull(4)
+    if object_type in (_SBR, _PS):
+        _pull_sample_rate(bits)
+        object_type = _pull_object_type(bits)
+    if object_type > _LAST_IN_ADTS or not 1 <= layout <= 7 or sample_rate not in _SAMPLE_RATES or bits.flag():
+        raise ProtocolError(
+            f"an ADTS stream cannot carry AAC of object type {object_type}, {sample_rate} Hz, channel configuration "
+            f"{layout}, or of 960 samples a frame"
+        )
+    rate_index = _SAMPLE_RATES.index(sample_rate)
+    return Adts(0xFFF1 << 40 | object_type - 1 << 38 | rate_index << 34 | layout << 30 | 0x7FF << 2, sample_rate)
 
 
 def _pull_object_type(bits: BitReader) -> int:

@@ -50,7 +50,24 @@ class AvcConfig:
 
 
 def parse_avc_config(body: bytes) -> AvcConfig:
-    """Parse the body of an H.264 sequence header (ISO 14496-15, 5.3.3.1). Raises ProtocolError.
+    """Parse the body of an H.264 sequence header (ISO 14496-15, 5.3.3.1). Raises ProtocolError."""
+    nal_length_size, all_sps, all_pps = parse_avc_units(body)
+    first = parse_sps(all_sps[0])
+    return AvcConfig(
+        first.profile,
+        first.level,
+        first.width,
+        first.height,
+        first.frame_rate,
+        nal_length_size,
+        tuple(all_sps),
+        tuple(all_pps),
+    )
+
+
+def parse_avc_units(body: bytes) -> tuple[int, list[bytes], list[bytes]]:
+    """Take the body of an H.264 sequence header apart, without a look into its parameter sets: the size of NAL lengths,
+    at least one SPS, any number of PPS. Raises ProtocolError.
 
     What follows the picture parameter sets (the chroma fields of the High profiles) is not needed and not read.
     """
@@ -65,17 +82,7 @@ def parse_avc_config(body: bytes) -> AvcConfig:
     if cursor >= len(body):
         raise ProtocolError("an AVC decoder configuration that ends before its picture parameter sets")
     all_pps, _ = _pull_units(body, cursor + 1, body[cursor])
-    first = parse_sps(all_sps[0])
-    return AvcConfig(
-        first.profile,
-        first.level,
-        first.width,
-        first.height,
-        first.frame_rate,
-        nal_length_size,
-        tuple(all_sps),
-        tuple(all_pps),
-    )
+    return nal_length_size, all_sps, all_pps
 
 
 def _pull_units(body: bytes, cursor: int, count: int) -> tuple[list[bytes], int]:

@@ -71,22 +71,24 @@ class Directory:
 
     def seat(self, host: str, app: str, stream: str, registry: Registry) -> Seat | None:
         """The live stream a play URL of this host asks for, or None."""
+        live = [seat for seat in self.seats(host, app, stream) if registry.holder(seat.name)]
+        # Where two spaces have the stream an address does not say which is meant.
+        return live[0] if len(live) == 1 else None
+
+    def seats(self, host: str, app: str, stream: str) -> list[Seat]:
+        """All that a play URL of this host may ask for, live or not: one by a play domain, any number by address."""
         host = normal_host(host)
         found = self._play_domains.get(host)
         if found is not None:
             space, domain = found
-            name = StreamName(space.unique_name, app, stream)
-            return Seat(name, domain) if registry.holder(name) else None
+            return [Seat(StreamName(space.unique_name, app, stream), domain)]
         if not (self._by_address and is_alias(host)):
-            return None
-        names = [
-            StreamName(space.unique_name, app, stream)
+            return []
+        return [
+            Seat(StreamName(space.unique_name, app, stream), None)
             for _, space in self._spaces.values()
             if all(domain.auth == "none" for domain in space.play_domain)
         ]
-        live = [name for name in names if registry.holder(name)]
-        # Where two spaces have the stream an address does not say which is meant.
-        return Seat(live[0], None) if len(live) == 1 else None
 
     def play_host(self, tc_url: str, app_query: str, query: str) -> str:
         """The host an RTMP play asks by; found like a publish domain."""

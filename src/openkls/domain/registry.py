@@ -78,6 +78,10 @@ class Registry:
         """The live session of a name, whatever its publish domain."""
         return self._holders.get(name)
 
+    def forbids(self, key: StreamKey, now: float) -> bool:
+        """Whether a claim of ``key`` at ``now`` (Unix seconds) would be refused as forbidden."""
+        return self._blacklist.forbids(key, now)
+
     def sessions(self) -> Iterator[Session]:
         """All live sessions; a snapshot, safe against changes while it is walked."""
         return iter(tuple(self._holders.values()))

@@ -5,39 +5,47 @@ Rule: counted at the door, freed when it closes.
 
 import asyncio
 import ipaddress
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Generic, TypeVar
 
 from openkls.codec import pushauth
+from openkls.config import Network
 from openkls.control.admit import Admission
 from openkls.control.directory import Directory
 from openkls.control.finish import Endings
+from openkls.domain.keys import StreamKey
 from openkls.domain.registry import Registry
 from openkls.domain.session import BreakCode
-from openkls.media.hub import Hub, Hubs
+from openkls.media.hub import Hub
+from openkls.media.hubs import Hubs
 from openkls.model import load
 
 T = TypeVar("T")
 
 
 class AddressCap:
-    """At most ``limit`` connections of one address; loopback is exempt (design, ``[limits]``)."""
+    """At most ``limit`` connections of one address; loopback and trusted proxies are exempt (design, ``[limits]``)."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, trusted_proxies: Sequence[Network] = ()) -> None:
         self.limit = limit
+        self._trusted_proxies = trusted_proxies
         self._counts: dict[str, int] = {}
         self.refused = 0
 
     def enter(self, address: str) -> bool:
         """Count a connection in; False (and not counted) when the address has as many as it may."""
         count = self._counts.get(address, 0)
-        if count >= self.limit and not _is_loopback(address):
+        if count >= self.limit and not self.is_exempt(address):
             self.refused += 1
             return False
         self._counts[address] = count + 1
         return True
+
+    def is_exempt(self, address: str) -> bool:
+        """Whether many may come from this address."""
+        return _is_loopback(address) or _is_within(address, self._trusted_proxies)
 
     def leave(self, address: str) -> None:
         """Count a connection out that entered."""
@@ -112,6 +120,8 @@ class Doors:
     cap: AddressCap
     clock: Callable[[], float]
     merge_ms: int
+    grace_seconds: float = 0.0
+    """How long viewers wait for a publisher that left."""
     faults: dict[str, int] = field(default_factory=dict)
     """How often a connection ended by the peer's fault, by the limit or "malformed"."""
 
@@ -127,6 +137,16 @@ class Doors:
                 return TurnedAway(HTTPStatus.FORBIDDEN, load().break_codes[verdict].text)
         return Seated(hub, seat.domain_id)
 
+    def open_hub(self, key: StreamKey) -> Hub:
+        """The hub of a publish that begins, as its app is set up."""
+        merge_ms = self.directory.settings(key.name).merge_ms
+        return self.hubs.open(key.name, self.merge_ms if merge_ms is None else merge_ms)
+
+    def suspend_hub(self, hub: Hub, key: StreamKey) -> None:
+        """End a publish whose publisher may come back, as its app is set up."""
+        grace_seconds = self.directory.settings(key.name).republish_grace_seconds
+        self.hubs.suspend(hub, key, self.grace_seconds if grace_seconds is None else grace_seconds)
+
     def count_fault(self, limit: str) -> None:
         """Count a connection ended by a ProtocolError."""
         self.faults[limit or "malformed"] = self.faults.get(limit or "malformed", 0) + 1
@@ -137,3 +157,11 @@ def _is_loopback(address: str) -> bool:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:
         return False
+
+
+def _is_within(address: str, networks: Sequence[Network]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in networks)

@@ -4,56 +4,47 @@ Rule: the bytes of a flush are built at most once for each wire format and share
 one ``transport.write``; no queue, no task and no copy per viewer.
 
 Theory of operation. Messages of the publisher gather in ``_pending`` and are flushed together, ``merge_ms`` after the
-first of them. At the flush they also enter the cache that a late viewer starts from: the last key frame with the
-headers that were in force there, and everything since, bounded in messages and bytes. Because the cache holds what has
+first of them. At the flush they also enter the cache that a late viewer starts from. Because the cache holds what has
 been flushed and nothing else, a viewer who joins between two flushes gets every message exactly once.
+
+A flush goes to those who watch at that moment, in slices spread over the merge interval, so that a large audience does
+not hold up everything else. Who joins between two slices has the flush from the cache and is in none of them; who
+leaves is passed over. While slices are left the next flush waits, and grows: none overtakes. Without viewers a message
+goes straight into the cache.
 
 A viewer whose socket holds more than its limit is lagging: it is passed over until a flush with a key frame, from
 where it goes on as if it had just come; one that lags too long is dropped. A viewer who comes when there is no key
-frame to start from waits for one in the same way. Without viewers a message goes straight into the cache.
+frame to start from waits for one in the same way.
+
+A publisher that left may come back (``wait``, ``resume``): its viewers stay, and start anew in the new run, whose times
+follow on the old one's.
+
+A tap (the HLS segmenter) is no viewer: it gets what the cache holds, then each message at once, unmerged.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
-from typing import Final, NamedTuple
+from collections.abc import Callable, Sequence
+from math import ceil
+from typing import Final, Protocol
 
 from openkls.codec import flv
-from openkls.codec.rtmp.answers import AUDIO_CSID, DATA_CSID, OUT_CHUNK_SIZE, PLAY_STREAM_ID, VIDEO_CSID
-from openkls.codec.rtmp.chunk import build_message
 from openkls.codec.rtmp.events import MediaReceived
 from openkls.domain.keys import StreamName
-from openkls.domain.viewers import Group, PullProtocol, Viewers
+from openkls.domain.timeline import Timeline
+from openkls.domain.viewers import Group, Viewers
+from openkls.media.cache import Cache
 from openkls.media.ingest import Role
+from openkls.media.wires import Wire
 
-# What a late viewer starts from, headers included: 10 s at 60 fps with its audio, and 8 s at 8 Mbps. A stream beyond it
-# is joined at its next key frame.
-GOP_LIMIT_MESSAGES: Final = 1200
-GOP_LIMIT_BYTES: Final = 8 * 1024 * 1024
 # What may wait in a viewer's socket beyond what it was given to start from: 8 s of 1 Mbps.
 BACKLOG_LIMIT_BYTES: Final = 1024 * 1024
 LAG_LIMIT_SECONDS: Final = 15.0
+# What one turn of the loop sends at most: 250 writes take 2.5 ms at 1 Mbps, and 8 MiB through the kernel 4 ms, so that
+# a turn stays below 10 ms (docs/explain/fan-out.md).
+SLICE_VIEWERS: Final = 250
+SLICE_BYTES: Final = 8 * 1024 * 1024
 
-_CSIDS: Final = {flv.AUDIO: AUDIO_CSID, flv.VIDEO: VIDEO_CSID, flv.SCRIPT: DATA_CSID}
-
-
-class Wire(NamedTuple):
-    """How messages are written to one kind of viewer."""
-
-    protocol: PullProtocol
-    build: Callable[[MediaReceived], bytes]
-
-
-def _rtmp(message: MediaReceived) -> bytes:
-    csid = _CSIDS.get(message.type_id, DATA_CSID)
-    return build_message(message.type_id, message.timestamp, PLAY_STREAM_ID, message.payload, csid, OUT_CHUNK_SIZE)
-
-
-def _flv(message: MediaReceived) -> bytes:
-    return flv.build_tag(message.type_id, message.timestamp, message.payload)
-
-
-RTMP_WIRE: Final = Wire(PullProtocol.RTMP, _rtmp)
-FLV_WIRE: Final = Wire(PullProtocol.HTTP_FLV, _flv)
+_FIRST_FRAME: Final = Role.KEY_FRAME  # and those behind it: the coded frames
 
 
 class Viewer:
@@ -71,6 +62,20 @@ class Viewer:
         self.lagging_since: float | None = None
 
 
+class Tap(Protocol):
+    """Something that takes a stream message by message, as it arrives, and is counted as nobody."""
+
+    def take(self, role: Role, message: MediaReceived) -> None:
+        """A message of the stream, or one the hub replays."""
+
+    def over(self, cut: bool, waiting: bool) -> None:
+        """The publish ended. With ``waiting`` it may come back in this same hub, and the tap stays; else it is let go.
+        With ``cut`` it was forbidden: nothing that was taken may be shown any more."""
+
+    def resumed(self) -> None:
+        """A new publish of the same name goes on in this hub: what follows is another encoder's run."""
+
+
 class Hub:
     """The viewers of one live stream and what the late ones start from. Belongs to one event loop."""
 
@@ -80,10 +85,18 @@ class Hub:
         self._merge_seconds = merge_ms / 1000
         self._loop = loop
         self._cache = Cache()
+        self._timeline = Timeline()
         self._pending: list[tuple[Role, MediaReceived]] = []
+        self._due = 0.0
+        """When what is pending is to be flushed."""
         self._timer: asyncio.Handle | None = None
+        self._round: _Round | None = None
+        """The flush that is under way."""
         self._audiences: dict[Group, set[Viewer]] = {}
+        self._taps: tuple[Tap, ...] = ()
         self._ended = False
+        self.on_deserted: Callable[[Hub], None] | None = None
+        """Called when the last viewer or tap of a stream that waits for its publisher has gone."""
         self.skipped = 0
         """Times a viewer began to lag."""
         self.dropped = 0
@@ -91,15 +104,21 @@ class Hub:
 
     def push(self, role: Role, message: MediaReceived) -> None:
         """A message arrived from the publisher."""
+        type_id, timestamp, payload = message
+        place = self._timeline.place if role >= _FIRST_FRAME else self._timeline.follow
+        placed = place(type_id, timestamp)
+        if placed != timestamp:
+            message = MediaReceived(type_id, placed, payload)
+        for tap in self._taps:
+            tap.take(role, message)
         if not self._audiences:
             self._cache.add(role, message)
             return
+        if not self._pending:
+            self._due = self._loop.time() + self._merge_seconds
+            if self._round is None:
+                self._set_timer(self._merge_seconds)
         self._pending.append((role, message))
-        if self._timer is None:
-            if self._merge_seconds:
-                self._timer = self._loop.call_later(self._merge_seconds, self._flush)
-            else:  # still once per batch of arrived bytes
-                self._timer = self._loop.call_soon(self._flush)
 
     @property
     def tracks(self) -> tuple[bool, bool]:
@@ -107,13 +126,25 @@ class Hub:
         audio, video = self._cache.has_audio, self._cache.has_video
         return (audio, video) if audio or video else (True, True)
 
+    def tracks_of(self, wire: Wire) -> tuple[bool, bool]:
+        """Whether viewers of a wire are to expect audio and video."""
+        audio, video = self.tracks
+        return audio and wire.leaves_out != flv.AUDIO, video and wire.leaves_out != flv.VIDEO
+
+    @property
+    def repaired(self) -> int:
+        """Jumps of the encoder's clock that viewers did not see."""
+        return self._timeline.repaired
+
+    # -- who watches
+
     def subscribe(self, viewer: Viewer, domain_id: str) -> None:
         """Count a viewer in and send it what it can start from."""
         now = self._loop.time()
         burst = self._cache.burst(viewer.wire)
         viewer.group = self._viewers.join(self.name, viewer.wire.protocol, domain_id, now)
         viewer.limit_bytes = BACKLOG_LIMIT_BYTES + len(burst)
-        if not self._cache.can_start:
+        if not self._cache.can_start(viewer.wire):
             viewer.lagging_since = now
         self._audiences.setdefault(viewer.group, set()).add(viewer)
         if burst:
@@ -133,193 +164,242 @@ class Hub:
         self._viewers.leave(self.name, group)
         if not self._audiences:
             self._settle()
+            self._tell_deserted()
+
+    def tap(self, tap: Tap) -> None:
+        """Hand a tap what a late viewer would start from - without a key frame to start from, the headers in force -
+        and what is pending, at once, and from then on every message."""
+        for role, message in (*self._cache.start(), *self._pending):
+            tap.take(role, message)
+        self._taps = (*self._taps, tap)
+
+    def untap(self, tap: Tap) -> None:
+        """Let a tap go, without a word to it. Idempotent; a tap may do it while it is called."""
+        self._taps = tuple(other for other in self._taps if other is not tap)
+        self._tell_deserted()
+
+    # -- the publish ends
 
     def end(self, cut: bool) -> None:
         """The publish is over: the viewers are ended, with ``cut`` ahead of everything that waits. Idempotent."""
         if self._ended:
             return
         self._ended = True
-        self._stop_timer()
+        self.on_deserted = None
+        taps, self._taps = self._taps, ()
+        for tap in taps:
+            tap.over(cut, waiting=False)
         if not cut:
-            self._flush()
+            self._flush_all()
         self._settle()
-        for viewer in [viewer for audience in self._audiences.values() for viewer in audience]:
+        for viewer in self._snapshot():
             self.unsubscribe(viewer)
             viewer.on_over(cut)
 
+    def wait(self) -> bool:
+        """The publisher left and may come back: viewers get what is pending, and stay. False when there is nobody."""
+        self._flush_all()
+        for tap in self._taps:
+            tap.over(cut=False, waiting=True)
+        self._cache = Cache()  # nobody joins while the stream is away, and its next run begins with its own headers
+        now = self._loop.time()
+        for viewer in self._snapshot():
+            viewer.lagging_since = now
+        return bool(self._audiences or self._taps)
+
+    def resume(self, merge_ms: int) -> None:
+        """The stream is published again: whoever stayed goes on."""
+        self.on_deserted = None
+        self._merge_seconds = merge_ms / 1000
+        self._timeline.resume()
+        for tap in self._taps:
+            tap.resumed()
+
+    def _tell_deserted(self) -> None:
+        if self.on_deserted is not None and not self._audiences and not self._taps:
+            on_deserted, self.on_deserted = self.on_deserted, None
+            on_deserted(self)
+
     def _settle(self) -> None:
         """Nobody is to be written to: what is pending only enters the cache."""
+        self._round = None
         self._stop_timer()
         for role, message in self._pending:
             self._cache.add(role, message)
         self._pending.clear()
+
+    # -- the flush
+
+    def _set_timer(self, seconds: float) -> None:
+        if seconds > 0:
+            self._timer = self._loop.call_later(seconds, self._tick)
+        else:  # still once per batch of arrived bytes
+            self._timer = self._loop.call_soon(self._tick)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _flush(self) -> None:
+    def _tick(self) -> None:
+        """Begin a flush, or send its next slice."""
         self._timer = None
-        pending, self._pending = self._pending, []
-        if not pending:
-            return
         now = self._loop.time()
-        flush = _Flush(pending, self._cache)
+        if self._round is None:
+            self._begin_flush(now)
+        self._send_slice(now)
+        if self._round is not None:
+            self._set_timer(self._round.next_at - now)
+        elif self._pending:  # they came while slices were going out
+            self._set_timer(self._due - now)
+
+    def _flush_all(self) -> None:
+        """Send everything there is, at once."""
+        self._stop_timer()
+        now = self._loop.time()
+        self._finish_flush(now)
+        if self._pending:
+            self._begin_flush(now)
+            self._finish_flush(now)
+
+    def _begin_flush(self, now: float) -> None:
+        pending, self._pending = self._pending, []
+        self._round = _Round(_Flush(pending, self._cache), self._snapshot(), now, self._merge_seconds)
+
+    def _finish_flush(self, now: float) -> None:
+        while self._round is not None:
+            self._send_slice(now)
+
+    def _send_slice(self, now: float) -> None:
+        """Send the flush under way to its next viewers."""
+        current = self._round
+        if current is None:
+            return
+        if current.is_last:
+            self._round = None
         too_slow: list[Viewer] = []
-        for group, audience in self._audiences.items():
-            group.sent.add(now, self._deliver(flush, audience, now, too_slow))
+        self._deliver(current.flush, current.pull(), now, too_slow)
         for viewer in too_slow:
             self.dropped += 1
             self.unsubscribe(viewer)
             viewer.on_over(True)
 
-    def _deliver(self, flush: "_Flush", audience: Iterable[Viewer], now: float, too_slow: list[Viewer]) -> int:
-        """Send a flush to one group; returns the bytes sent."""
+    def _deliver(self, flush: "_Flush", viewers: Sequence[Viewer], now: float, too_slow: list[Viewer]) -> None:
+        limit_bytes = BACKLOG_LIMIT_BYTES
+        wire: Wire | None = None
+        whole = b""
+        counted: Group | None = None
         sent_bytes = 0
-        for viewer in audience:
-            waiting_bytes = viewer.transport.get_write_buffer_size()
-            if waiting_bytes > viewer.limit_bytes:
-                if viewer.lagging_since is None:
-                    viewer.lagging_since = now
-                    self.skipped += 1
-                elif now - viewer.lagging_since > LAG_LIMIT_SECONDS:
-                    too_slow.append(viewer)
+        for viewer in viewers:
+            group = viewer.group
+            if group is None:  # has left since the flush
                 continue
-            if waiting_bytes <= BACKLOG_LIMIT_BYTES:
-                viewer.limit_bytes = BACKLOG_LIMIT_BYTES  # what it was given to start from has been taken
-            if viewer.lagging_since is None:
-                blob = flush.whole(viewer.wire)
-            elif flush.can_resume:
-                viewer.lagging_since = None
-                blob = flush.resumption(viewer.wire)
+            transport = viewer.transport
+            waiting_bytes = transport.get_write_buffer_size()
+            if waiting_bytes <= limit_bytes and viewer.lagging_since is None:  # as almost always
+                viewer.limit_bytes = limit_bytes  # what it was given to start from has been taken
+                if viewer.wire is not wire:
+                    wire = viewer.wire
+                    whole = flush.whole(wire)
+                blob = whole
             else:
+                blob = self._blob_for(viewer, waiting_bytes, flush, now, too_slow)
+            if not blob:  # nothing of the kind that is wanted, or nothing until the next key frame
                 continue
-            viewer.transport.write(blob)
+            transport.write(blob)
+            if group is not counted:  # the viewers of a group follow one another
+                if counted is not None:
+                    counted.sent.add(now, sent_bytes)
+                counted, sent_bytes = group, 0
             sent_bytes += len(blob)
-        return sent_bytes
+        if counted is not None:
+            counted.sent.add(now, sent_bytes)
 
+    def _blob_for(
+        self, viewer: Viewer, waiting_bytes: int, flush: "_Flush", now: float, too_slow: list[Viewer]
+    ) -> bytes:
+        """What a viewer that lags, or has just come, is to get of a flush."""
+        if waiting_bytes > viewer.limit_bytes:
+            if viewer.lagging_since is None:
+                viewer.lagging_since = now
+                self.skipped += 1
+            elif now - viewer.lagging_since > LAG_LIMIT_SECONDS:
+                too_slow.append(viewer)
+            return b""
+        if viewer.lagging_since is None:
+            return flush.whole(viewer.wire)
+        if waiting_bytes <= BACKLOG_LIMIT_BYTES:
+            viewer.limit_bytes = BACKLOG_LIMIT_BYTES
+        if not flush.can_resume(viewer.wire):
+            return b""
+        viewer.lagging_since = None
+        return flush.resumption(viewer.wire)
 
-class Cache:
-    """What a viewer starts from."""
-
-    __slots__ = ("_bursts", "_gop", "_gop_bytes", "_headers", "_last_timestamp", "has_audio", "has_video")
-
-    def __init__(self) -> None:
-        self._headers: dict[Role, MediaReceived] = {}
-        self._gop: list[MediaReceived] = []
-        """The headers in force at the last key frame, that frame, and everything since."""
-        self._gop_bytes = 0
-        self._bursts: dict[Wire, bytes] = {}
-        self._last_timestamp = 0
-        self.has_audio = False
-        self.has_video = False
-
-    @property
-    def can_start(self) -> bool:
-        """Whether a viewer can start now; a stream without video can be joined anywhere."""
-        return bool(self._gop) or not self.has_video
-
-    def add(self, role: Role, message: MediaReceived) -> None:
-        """Take a message in, in the order of the stream."""
-        self._bursts.clear()
-        self._last_timestamp = message.timestamp
-        if role is Role.KEY_FRAME:
-            self._clear()
-            for header in self.headers(message.timestamp):
-                self._append(header)
-            self._append(message)
-        elif self._gop:
-            self._append(message)
-        if role is Role.METADATA or role is Role.VIDEO_HEADER or role is Role.AUDIO_HEADER:
-            self._headers[role] = message
-        if role is Role.AUDIO or role is Role.AUDIO_HEADER:
-            self.has_audio = True
-        elif role is Role.FRAME or role is Role.KEY_FRAME or role is Role.VIDEO_HEADER:
-            self.has_video = True
-        if len(self._gop) > GOP_LIMIT_MESSAGES or self._gop_bytes > GOP_LIMIT_BYTES:
-            self._clear()
-
-    def headers(self, timestamp: int) -> Iterator[MediaReceived]:
-        """Metadata and sequence headers, in the order players want them, at the time of what follows them."""
-        for role in (Role.METADATA, Role.VIDEO_HEADER, Role.AUDIO_HEADER):
-            header = self._headers.get(role)
-            if header is not None:
-                yield header._replace(timestamp=timestamp)
-
-    def burst(self, wire: Wire) -> bytes:
-        """The bytes of what a viewer starts from; the same object for all who come before the next message."""
-        burst = self._bursts.get(wire)
-        if burst is None:
-            start: Iterable[MediaReceived] = self._gop
-            if not self.has_video:
-                start = self.headers(self._last_timestamp)
-            burst = self._bursts[wire] = b"".join(map(wire.build, start))
-        return burst
-
-    def _append(self, message: MediaReceived) -> None:
-        self._gop.append(message)
-        self._gop_bytes += len(message.payload)
-
-    def _clear(self) -> None:
-        self._gop.clear()
-        self._gop_bytes = 0
+    def _snapshot(self) -> list[Viewer]:
+        return [viewer for audience in self._audiences.values() for viewer in audience]
 
 
 class _Flush:
     """The bytes of one flush, each built when the first viewer needs it. It enters the cache when it is made."""
 
-    __slots__ = ("_cache", "_headers_before", "_messages", "_whole", "can_resume")
+    __slots__ = ("_cache", "_headers_before", "_messages", "_whole", "has_key_frame", "size_bytes")
 
     def __init__(self, pending: list[tuple[Role, MediaReceived]], cache: Cache) -> None:
         self._cache = cache
         self._messages = [message for _, message in pending]
         self._whole: dict[Wire, bytes] = {}
+        self.size_bytes = sum(len(message.payload) for message in self._messages)
         # Headers that come with this flush stand at their own place in it.
-        self._headers_before = list(cache.headers(self._messages[0].timestamp))
+        self._headers_before = [header for _, header in cache.headers(self._messages[0].timestamp)]
         for role, message in pending:
             cache.add(role, message)
-        # The cache begins at the last key frame, so that if this flush has one, the cache is a part of this flush.
-        self.can_resume = cache.can_start and (
-            not cache.has_video or any(role is Role.KEY_FRAME for role, _ in pending)
-        )
+        self.has_key_frame = any(role is Role.KEY_FRAME for role, _ in pending)
+
+    def can_resume(self, wire: Wire) -> bool:
+        """Whether a viewer that has missed something can go on with this flush."""
+        return self._cache.can_start(wire) and (self.has_key_frame or not self._waits_for_key_frame(wire))
 
     def whole(self, wire: Wire) -> bytes:
         """For a viewer that has had everything before it."""
         whole = self._whole.get(wire)
         if whole is None:
-            whole = self._whole[wire] = b"".join(map(wire.build, self._messages))
+            whole = self._whole[wire] = wire.join(self._messages)
         return whole
 
     def resumption(self, wire: Wire) -> bytes:
         """For a viewer that has missed something: as for one that has just come."""
-        if self._cache.has_video:
+        if self._waits_for_key_frame(wire):
+            # The cache begins at the last key frame; as this flush has one, the cache is a part of this flush.
             return self._cache.burst(wire)
-        return b"".join((*map(wire.build, self._headers_before), self.whole(wire)))
+        return wire.join(self._headers_before) + self.whole(wire)
+
+    def _waits_for_key_frame(self, wire: Wire) -> bool:
+        return self._cache.has_video and wire.needs_key_frame
 
 
-class Hubs:
-    """The hubs of this process, by name. The registry decides who publishes; a hub follows its session."""
+class _Round:
+    """A flush on its way to those who watched when it was made."""
 
-    def __init__(self, viewers: Viewers, loop: asyncio.AbstractEventLoop) -> None:
+    __slots__ = ("_gap_seconds", "_position", "_size", "_viewers", "flush", "next_at")
+
+    def __init__(self, flush: _Flush, viewers: list[Viewer], now: float, merge_seconds: float) -> None:
+        self.flush = flush
+        self.next_at = now
         self._viewers = viewers
-        self._loop = loop
-        self._hubs: dict[StreamName, Hub] = {}
+        self._position = 0
+        at_most = max(1, min(SLICE_VIEWERS, SLICE_BYTES // max(1, flush.size_bytes)))
+        slices = max(1, ceil(len(viewers) / at_most))
+        self._size = max(1, ceil(len(viewers) / slices))
+        self._gap_seconds = merge_seconds / slices
 
-    def open(self, name: StreamName, merge_ms: int) -> Hub:
-        """Begin a stream; one that is still there under the name ends first."""
-        former = self._hubs.get(name)
-        if former is not None:
-            former.end(cut=False)
-        hub = self._hubs[name] = Hub(name, self._viewers, merge_ms, self._loop)
-        return hub
+    @property
+    def is_last(self) -> bool:
+        """Whether the next slice is the last one."""
+        return self._position + self._size >= len(self._viewers)
 
-    def find(self, name: StreamName) -> Hub | None:
-        """The hub of a live stream."""
-        return self._hubs.get(name)
-
-    def close(self, hub: Hub, cut: bool) -> None:
-        """End a stream. Idempotent; never touches a successor of the same name."""
-        if self._hubs.get(hub.name) is hub:
-            del self._hubs[hub.name]
-        hub.end(cut)
+    def pull(self) -> list[Viewer]:
+        """The next slice."""
+        taken = self._viewers[self._position : self._position + self._size]
+        self._position += self._size
+        self.next_at += self._gap_seconds
+        return taken
