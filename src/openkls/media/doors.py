@@ -19,6 +19,7 @@ from openkls.domain.registry import Registry
 from openkls.domain.session import BreakCode
 from openkls.media.hub import Hub
 from openkls.media.hubs import Hubs
+from openkls.media.polling import gather_ms
 from openkls.model import load
 
 T = TypeVar("T")
@@ -107,8 +108,12 @@ class Doors:
 
     def open_hub(self, key: StreamKey) -> Hub:
         """The hub of a publish that begins, as its app is set up."""
+        return self.hubs.open(key.name, gather_ms(self.merge_ms_of(key)))
+
+    def merge_ms_of(self, key: StreamKey) -> int:
+        """For how long media of a stream is gathered before it goes to viewers, as its app is set up."""
         merge_ms = self.directory.settings(key.name).merge_ms
-        return self.hubs.open(key.name, self.merge_ms if merge_ms is None else merge_ms)
+        return self.merge_ms if merge_ms is None else merge_ms
 
     def suspend_hub(self, hub: Hub, key: StreamKey) -> None:
         """End a publish whose publisher may come back, as its app is set up."""

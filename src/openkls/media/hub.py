@@ -7,8 +7,8 @@ Theory of operation. Messages of the publisher gather in ``_pending`` and are fl
 first of them. At the flush they also enter the cache that a late viewer starts from. Because the cache holds what has
 been flushed and nothing else, a viewer who joins between two flushes gets every message exactly once.
 
-A flush goes to those who watch at that moment, in slices spread over the merge interval, so that a large audience does
-not hold up everything else. Who joins between two slices has the flush from the cache and is in none of them; who
+A flush goes to those who watch at that moment, in slices between which everything else has its turn, so that a large
+audience does not hold it up. Who joins between two slices has the flush from the cache and is in none of them; who
 leaves is passed over. While slices are left the next flush waits, and grows: none overtakes. Without viewers a message
 goes straight into the cache.
 
@@ -246,10 +246,10 @@ class Hub:
         self._timer = None
         now = self._loop.time()
         if self._round is None:
-            self._begin_flush(now)
+            self._begin_flush()
         self._send_slice(now)
         if self._round is not None:
-            self._set_timer(self._round.next_at - now)
+            self._set_timer(0)
         elif self._pending:  # they came while slices were going out
             self._set_timer(self._due - now)
 
@@ -259,12 +259,12 @@ class Hub:
         now = self._loop.time()
         self._finish_flush(now)
         if self._pending:
-            self._begin_flush(now)
+            self._begin_flush()
             self._finish_flush(now)
 
-    def _begin_flush(self, now: float) -> None:
+    def _begin_flush(self) -> None:
         pending, self._pending = self._pending, []
-        self._round = _Round(_Flush(pending, self._cache), self._snapshot(), now, self._merge_seconds)
+        self._round = _Round(_Flush(pending, self._cache), self._snapshot())
 
     def _finish_flush(self, now: float) -> None:
         while self._round is not None:
@@ -380,17 +380,15 @@ class _Flush:
 class _Round:
     """A flush on its way to those who watched when it was made."""
 
-    __slots__ = ("_gap_seconds", "_position", "_size", "_viewers", "flush", "next_at")
+    __slots__ = ("_position", "_size", "_viewers", "flush")
 
-    def __init__(self, flush: _Flush, viewers: list[Viewer], now: float, merge_seconds: float) -> None:
+    def __init__(self, flush: _Flush, viewers: list[Viewer]) -> None:
         self.flush = flush
-        self.next_at = now
         self._viewers = viewers
         self._position = 0
         at_most = max(1, min(SLICE_VIEWERS, SLICE_BYTES // max(1, flush.size_bytes)))
         slices = max(1, ceil(len(viewers) / at_most))
         self._size = max(1, ceil(len(viewers) / slices))
-        self._gap_seconds = merge_seconds / slices
 
     @property
     def is_last(self) -> bool:
@@ -401,5 +399,4 @@ class _Round:
         """The next slice."""
         taken = self._viewers[self._position : self._position + self._size]
         self._position += self._size
-        self.next_at += self._gap_seconds
         return taken

@@ -41,6 +41,7 @@ from openkls.domain.viewers import PullProtocol
 from openkls.media.doors import Connections, Doors, TurnedAway
 from openkls.media.hub import Hub, Viewer
 from openkls.media.ingest import Ingest
+from openkls.media.polling import POLLED_FROM_MS, Poller
 from openkls.media.silence import count_if_silent, end_if_silent
 from openkls.media.wires import wire_for
 from openkls.model import load
@@ -203,7 +204,12 @@ class RtmpConnection(asyncio.Protocol):
             return
         self._last_byte = self._loop.time()
         self._act(events, self._last_byte)
-        self._transport.resume_reading()
+        if self._over or self._transport.is_closing():
+            return
+        if self._doors.merge_ms_of(key) < POLLED_FROM_MS:
+            self._transport.resume_reading()
+        else:
+            self._listener.poller.join(self, self._transport)
 
     def _refuse(self, code: BreakCode) -> None:
         if not self._over:
@@ -263,6 +269,7 @@ class RtmpConnection(asyncio.Protocol):
     def abort(self) -> None:
         """Close now, whatever waits."""
         self._over = True
+        self._listener.poller.leave(self)
         self._transport.abort()
 
     def sweep(self, now: float) -> None:
@@ -291,6 +298,7 @@ class RtmpConnection(asyncio.Protocol):
     def _leave(self) -> None:
         """The peer is gone."""
         self._over = True
+        self._listener.poller.leave(self)
         self._machine.close()
         self._end_publish(Reason.CLOSED)
         self._end_play()
@@ -355,11 +363,13 @@ class RtmpConnection(asyncio.Protocol):
         self._deadline = self._loop.time() + FAREWELL_SECONDS
         with contextlib.suppress(OSError):  # the peer has reset the connection, which is about to be noticed
             self._transport.write_eof()
+        self._listener.poller.leave(self)
         self._transport.resume_reading()
 
     def _linger(self, now: float) -> None:
         """The peer has said goodbye: it closes."""
         self._over = True
+        self._listener.poller.leave(self)
         self._deadline = now + LINGER_SECONDS
 
 
@@ -374,6 +384,7 @@ class RtmpListener:
         self._fault_lines = 0
         self.connections: Connections[RtmpConnection] = Connections()
         self.admissions: set[asyncio.Task[None]] = set()
+        self.poller = Poller(self._loop)
         self.closing = False
 
     async def open(self, address: Address) -> Address:
