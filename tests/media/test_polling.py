@@ -82,7 +82,7 @@ async def test_poll_comes_by_itself_again_and_again(pair: Pair) -> None:
 
 
 async def test_one_poll_reads_so_much_and_not_more(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(polling, "READ_BYTES", 8)
+    pair.poller._buffer = pair.poller._buffer[:8]
     monkeypatch.setattr(polling, "READS_LIMIT", 3)
     pair.poller.join(pair.sink, pair.sink.transport)
     pair.peer.sendall(b"x" * 25)
@@ -93,7 +93,7 @@ async def test_one_poll_reads_so_much_and_not_more(pair: Pair, monkeypatch: pyte
     assert [len(data) for data in pair.sink.taken] == [8, 8, 8, 1]
     pair.poller._poll(phase, pair.sink)
     assert len(pair.sink.taken) == 4
-    assert (READ_BYTES, READS_LIMIT) == (64 * 1024, 16)
+    assert (READ_BYTES, READS_LIMIT) == (256 * 1024, 4)
 
 
 async def test_transport_reads_again_after_leaving(pair: Pair) -> None:
@@ -128,11 +128,11 @@ async def test_descriptor_that_fails_is_given_back(pair: Pair, monkeypatch: pyte
     pair.poller.join(pair.sink, pair.sink.transport)
     phase = next(phase for phase in pair.poller._phases if phase)
 
-    def fail(descriptor: int, count: int) -> bytes:
+    def fail(descriptor: int, buffers: object) -> int:
         raise ConnectionResetError
 
     with monkeypatch.context() as patched:
-        patched.setattr(polling.os, "read", fail)
+        patched.setattr(polling.os, "readv", fail)
         pair.poller._poll(phase, pair.sink)
     assert len(pair.poller) == 0
 
