@@ -50,13 +50,17 @@ POLL_SECONDS = 0.005
 
 SPACE = config.Space(
     "demo",
-    apps=("live", "merged"),
+    apps=("live", "merged", "patient", "hasty"),
     publish_domains=("push.demo.local", "localhost", "127.0.0.1"),
     publish_domain=(
         config.PublishDomain("md5.demo.local", auth="md5", keys=("123456",)),
         config.PublishDomain("hmac.demo.local", auth="hmac", keys=("AK:TESTSECRET",)),
     ),
-    app=(config.App("merged", merge_ms=50),),
+    app=(
+        config.App("merged", merge_ms=50),
+        config.App("patient", republish_grace_seconds=60),
+        config.App("hasty", merge_ms=50, republish_grace_seconds=0.2),
+    ),
 )
 GUARDED = config.Space(
     "guarded",
@@ -102,7 +106,7 @@ async def seen(fact: Callable[[], object], deadline_seconds: float = DEADLINE_SE
 class House:
     """Everything of a service but its API and its store; times are real."""
 
-    def __init__(self, merge_ms: int = 0, connections_per_address: int = 1000) -> None:
+    def __init__(self, merge_ms: int = 0, connections_per_address: int = 1000, grace_seconds: float = 0) -> None:
         self.history = MemoryHistory()
         self.bans = MemoryBlacklist()
         self.blacklist = Blacklist()
@@ -111,9 +115,10 @@ class House:
         self.directory = Directory(ACCOUNTS)
         self.journal = Journal(self.history)
         self.endings = Endings(self.registry, self.journal)
-        self.forbids = Forbids(self.bans, self.blacklist, self.registry, self.endings)
+        self.forbids = Forbids(self.bans, self.blacklist, self.registry, self.endings, cut_waiting=self._cut_waiting)
         self.admission = Admission(self.directory, self.registry, self.journal, self.endings, "boot-1", "127.0.0.1")
         self.merge_ms = merge_ms
+        self.grace_seconds = grace_seconds
         self.connections_per_address = connections_per_address
         self.trusted_proxies: tuple[config.Network, ...] = ()
         self._closed = True
@@ -133,6 +138,7 @@ class House:
             cap=AddressCap(self.connections_per_address),
             clock=time.time,
             merge_ms=self.merge_ms,
+            grace_seconds=self.grace_seconds,
         )
         self.sessions = HlsSessions(self.viewers)
         self.hls = Hls(self.doors, self.sessions, SessionIds(os.urandom(32)))
@@ -140,6 +146,9 @@ class House:
         self.flv_address = await self.flv.open(Address("127.0.0.1", 0))
         self.rtmp = RtmpListener(self.doors)
         self.rtmp_address = await self.rtmp.open(Address("127.0.0.1", 0))
+
+    def _cut_waiting(self, key: StreamKey) -> bool:
+        return self.hubs.cut(key)
 
     async def close(self) -> None:
         """Stop as the service does. Idempotent."""
@@ -201,6 +210,7 @@ class House:
             len(self.registry)
             or self.registry._by_app
             or self.hubs._hubs
+            or self.hubs._waiting
             or self.viewers._groups
             or self.doors.cap._counts
             or len(self.rtmp.connections)

@@ -61,7 +61,7 @@ def test_defaults_are_the_documented_ones() -> None:
             "trusted_proxies": [],
         },
         "rtmp": {"listen": "127.0.0.1:1935"},
-        "play": {"listen": "127.0.0.1:8081", "merge_ms": 150, "by_address": True},
+        "play": {"listen": "127.0.0.1:8081", "merge_ms": 150, "by_address": True, "republish_grace_seconds": 5.0},
         "store": {"url": "sqlite:///openkls.db", "secret_file": "", "retention_days": 90},
         "cluster": {"url": "", "relay_listen": "127.0.0.1:0", "relay_advertise": "", "token": ""},
         "limits": {"enforce": True, "connections_per_address": 1000},
@@ -129,6 +129,7 @@ keys = ["secret of the play"]
 [[account.space.app]]
 name = "live"
 merge_ms = 350
+republish_grace_seconds = 0
 rendition_suffixes = ["_500", "_1500"]
 """
 
@@ -145,7 +146,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         },
         "api": {"listen": "0.0.0.0:80", "tls_listen": "", "tls_certificate": "", "tls_key": "", "trusted_proxies": []},
         "rtmp": {"listen": "[::]:1936"},
-        "play": {"listen": ":8000", "merge_ms": 0, "by_address": False},
+        "play": {"listen": ":8000", "merge_ms": 0, "by_address": False, "republish_grace_seconds": 5.0},
         "store": {"url": "sqlite:///other.db", "secret_file": "/etc/openkls.secret", "retention_days": 61},
         "cluster": {
             "url": "",
@@ -197,7 +198,14 @@ def test_every_key_is_read(tmp_path: Path) -> None:
                         "play_domain": [
                             {"id": "1001", "name": "play.demo.local", "auth": "md5", "keys": ["secret of the play"]}
                         ],
-                        "app": [{"name": "live", "merge_ms": 350, "rendition_suffixes": ["_500", "_1500"]}],
+                        "app": [
+                            {
+                                "name": "live",
+                                "merge_ms": 350,
+                                "republish_grace_seconds": 0,
+                                "rendition_suffixes": ["_500", "_1500"],
+                            }
+                        ],
                     }
                 ],
             }
@@ -244,6 +252,7 @@ def test_environment_replaces_any_key_of_a_section(tmp_path: Path) -> None:
     samples: dict[Any, tuple[str, Any]] = {
         bool: ("false", False),
         int: ("77", 77),
+        float: ("7.5", 7.5),
         tuple[str, ...]: ('["a", "b"]', ("a", "b")),
     }
     refused_when_set = {"api.tls_listen", "api.trusted_proxies", "cluster.url"}
@@ -258,7 +267,7 @@ def test_environment_replaces_any_key_of_a_section(tmp_path: Path) -> None:
             config = load(None, {f"OPENKLS_{section.upper()}__{field.name.upper()}": text})
             assert getattr(getattr(config, section), field.name) == value, name
             count += 1
-    assert count == 20
+    assert count == 21
 
 
 def test_environment_lies_over_the_file(tmp_path: Path) -> None:
@@ -346,6 +355,13 @@ def test_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
         ("[limits]\nconnections_per_address = 0", "limits.connections_per_address: must be at least 1"),
         ("[play]\nmerge_ms = -1", "play.merge_ms: 0 to 2000 milliseconds"),
         ("[play]\nmerge_ms = 2001", "play.merge_ms: 0 to 2000 milliseconds"),
+        ("[play]\nrepublish_grace_seconds = -0.1", "play.republish_grace_seconds: 0 to 60 seconds"),
+        ("[play]\nrepublish_grace_seconds = 60.1", "play.republish_grace_seconds: 0 to 60 seconds"),
+        ("[play]\nrepublish_grace_seconds = nan", "play.republish_grace_seconds: 0 to 60 seconds"),
+        (
+            f"{SPACE}[[account.space.app]]\nname = 'live'\nrepublish_grace_seconds = 61",
+            "space demo: app live: republish_grace_seconds: 0 to 60 seconds",
+        ),
         ("[[account]]\nid = ''", "account.id: must not be empty"),
         ("[[account]]\nid = '1'\n[[account]]\nid = '1'", "account.id: '1' is there twice"),
         (f"{SPACE}[[account.key]]\naccess_key = 'AKTEST'\nsecret_key = 'x'", "account.key.access_key: 'AKTEST' is"),
@@ -448,7 +464,7 @@ def test_limits_themselves_are_let_in(tmp_path: Path) -> None:
         tmp_path,
         SPACE.replace('"demo"', f'"{longest}"')
         + f"publish_domains = ['{'a' * 63}.{'b' * 63}', '{'a.' * 126}a']\n"
-        + "[[account.space.app]]\nname = 'x'\nmerge_ms = 2000",
+        + "[[account.space.app]]\nname = 'x'\nmerge_ms = 2000\nrepublish_grace_seconds = 60",
     )
     assert config.account[0].space[0].unique_name == longest
 

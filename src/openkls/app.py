@@ -72,6 +72,7 @@ class _Rules:
     forbids: Forbids
     admission: Admission
     hooks: PushHooks
+    hubs: Hubs
     history: HistoryPort
     audit: AuditTrail
     rates: Rates
@@ -101,17 +102,17 @@ class Service:
     async def start(cls, settings: Config) -> "Service":
         """Start everything. Raises one of START_FAULTS, with nothing left running."""
         async with AsyncExitStack() as stack:
-            loop = asyncio.get_running_loop()
             rules = await _open_rules(settings, stack)
             doors = Doors(
                 admission=rules.admission,
                 endings=rules.endings,
                 directory=rules.directory,
                 registry=rules.registry,
-                hubs=Hubs(rules.viewers, loop),
+                hubs=rules.hubs,
                 cap=AddressCap(settings.limits.connections_per_address, settings.api.trusted_networks),
                 clock=time.time,
                 merge_ms=settings.play.merge_ms,
+                grace_seconds=settings.play.republish_grace_seconds,
             )
             hls = Hls(doors, HlsSessions(rules.viewers), SessionIds(secrets.token_bytes(SESSION_KEY_BYTES)))
             play_listener = PlayListener(doors, hls, settings.api.trusted_networks)
@@ -156,7 +157,8 @@ async def _open_rules(settings: Config, stack: AsyncExitStack) -> _Rules:
     key_ring = KeyRing(settings.account)
     journal = Journal(opened.history)
     endings = Endings(registry, journal)
-    forbids = Forbids(opened.blacklist, blacklist, registry, endings)
+    hubs = Hubs(viewers, asyncio.get_running_loop())
+    forbids = Forbids(opened.blacklist, blacklist, registry, endings, cut_waiting=hubs.cut)
     reconcile = Reconcile(
         opened.history,
         opened.blacklist,
@@ -194,6 +196,7 @@ async def _open_rules(settings: Config, stack: AsyncExitStack) -> _Rules:
         forbids,
         admission,
         hooks,
+        hubs,
         opened.history,
         AuditTrail(opened.audit),
         Rates(settings.limits.enforce),

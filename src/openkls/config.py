@@ -22,6 +22,8 @@ PLACEHOLDER_SECRETS = frozenset({"", "..."})
 PLACEHOLDER_ACCESS_KEY = "AKEXAMPLE"
 # ListStreamDurations looks 60 days back (contract, 6); history must not end before that.
 RETENTION_MIN_DAYS = 61
+# How long viewers may be kept on a stream that is gone; beyond this nobody watches a still picture.
+GRACE_MAX_SECONDS = 60
 # An IPv4 address within ::ffff:0:0/96 (RFC 4291, 2.5.5.2).
 MAPPED_BITS = 96
 HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*")
@@ -84,6 +86,7 @@ class Play(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listen: str = "127.0.0.1:8081"
     merge_ms: int = 150
     by_address: bool = True
+    republish_grace_seconds: float = 5.0
 
 
 class StoreSection(_Reticent, frozen=True, forbid_unknown_fields=True):
@@ -159,6 +162,7 @@ class App(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     merge_ms: int | None = None
+    republish_grace_seconds: float | None = None
     rendition_suffixes: tuple[str, ...] = ()
 
 
@@ -287,6 +291,7 @@ def check(config: Config) -> None:
     if config.limits.connections_per_address < 1:
         raise ConfigError("limits.connections_per_address: must be at least 1")
     _check_merge("play.merge_ms", config.play.merge_ms)
+    _check_grace("play.republish_grace_seconds", config.play.republish_grace_seconds)
     _check_accounts(config.account)
     _check_unbuilt(config)
 
@@ -347,6 +352,8 @@ def _check_space(space: Space) -> None:
     for app in space.app:
         if app.merge_ms is not None:
             _check_merge(f"{where}: app {app.name}: merge_ms", app.merge_ms)
+        if app.republish_grace_seconds is not None:
+            _check_grace(f"{where}: app {app.name}: republish_grace_seconds", app.republish_grace_seconds)
         if not space.has_app(app.name):
             raise ConfigError(f"{where}: app {app.name} is not in apps")
 
@@ -398,6 +405,11 @@ def _check_unbuilt(config: Config) -> None:
 def _check_merge(key: str, merge_ms: int) -> None:
     if not 0 <= merge_ms <= 2000:
         raise ConfigError(f"{key}: 0 to 2000 milliseconds expected")
+
+
+def _check_grace(key: str, grace_seconds: float) -> None:
+    if not 0 <= grace_seconds <= GRACE_MAX_SECONDS:  # so that no NaN gets in
+        raise ConfigError(f"{key}: 0 to {GRACE_MAX_SECONDS} seconds expected")
 
 
 def _unique(key: str, values: list[str]) -> None:

@@ -1,5 +1,7 @@
 """codec.aac: AudioSpecificConfigs of a real encoder, of HE-AAC by hand, and hostile ones."""
 
+import contextlib
+
 import av
 import pytest
 from hypothesis import given
@@ -236,3 +238,52 @@ def test_arbitrary_bytes_give_a_configuration_or_a_protocol_error(data):
             continue
         assert 0 < config.sample_rate <= aac.MAX_SAMPLE_RATE
         assert 0 < config.channels <= 96
+
+
+# -- ADTS -------------------------------------------------------------------------------------------------------
+
+
+def test_adts_header_is_that_of_the_standard() -> None:
+    adts = aac.parse_adts(bytes.fromhex("1210"))  # AAC-LC, 44100 Hz, stereo
+    assert adts.sample_rate == 44_100
+    assert adts.header(364).hex() == "fff150802e7ffc"
+
+
+def test_adts_of_he_aac_says_the_core() -> None:
+    adts = aac.parse_adts(bytes.fromhex("2b920800"))  # SBR by hierarchy: 22050 Hz, doubled
+    assert adts.sample_rate == 22_050
+    assert adts.header(1)[2] >> 6 == 1  # AAC-LC
+
+
+@pytest.mark.parametrize("frame_bytes", [1, aac.MAX_ADTS_FRAME_BYTES])
+def test_adts_says_the_length_with_its_header(frame_bytes: int) -> None:
+    header = aac.parse_adts(bytes.fromhex("1210")).header(frame_bytes)
+    assert (header[3] & 3) << 11 | header[4] << 3 | header[5] >> 5 == frame_bytes + 7
+
+
+def test_adts_cannot_say_a_longer_frame() -> None:
+    assert aac.MAX_ADTS_FRAME_BYTES + aac.ADTS_HEADER_BYTES == (1 << 13) - 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\x2a\x10",  # object type 5 that breaks off
+        bytes.fromhex("f8e85000"),  # object type 39
+        bytes.fromhex("1200"),  # channels by a program config element
+        bytes.fromhex("1258"),  # channel configuration 11
+        bytes.fromhex("178056e410"),  # an escaped sample rate of 44489 Hz
+        bytes.fromhex("1214"),  # 960 samples a frame
+    ],
+)
+def test_what_adts_cannot_say_is_refused(body: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        aac.parse_adts(body)
+
+
+@given(st.binary(max_size=12))
+def test_any_bytes_give_adts_or_a_protocol_error(body: bytes) -> None:
+    with contextlib.suppress(ProtocolError):
+        header = aac.parse_adts(body).header(aac.MAX_ADTS_FRAME_BYTES)
+        assert header[:2] == b"\xff\xf1"
+        assert len(header) == aac.ADTS_HEADER_BYTES

@@ -1,6 +1,10 @@
 """The names of codecs in a playlist."""
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from openkls.codec.rfc6381 import aac_name, avc_name, hevc_name
 
@@ -43,3 +47,9 @@ def test_hevc_name_follows_iso_14496_15_annex_e(config: bytes, name: str | None)
 )
 def test_aac_name_is_the_object_type_of_the_outermost_profile(config: str, name: str | None) -> None:
     assert aac_name(bytes.fromhex(config)) == name
+
+
+@given(st.binary(max_size=64))
+def test_any_bytes_have_a_name_of_harmless_characters_or_none(config: bytes) -> None:
+    for name in (avc_name(config), hevc_name(b"\x01" + config), aac_name(config)):
+        assert name is None or re.fullmatch(r"[a-z0-9]{4}(\.[A-Z0-9a-f]+)+", name)

@@ -73,7 +73,7 @@ def test_every_key_is_taken_up_or_named(section: str, key: str) -> None:
         not default
         if isinstance(default, bool)
         else default + 1
-        if isinstance(default, int)
+        if isinstance(default, int | float)
         else ("x",)
         if isinstance(default, tuple)
         else default + "x"

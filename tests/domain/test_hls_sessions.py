@@ -1,6 +1,8 @@
 """When somebody who fetches playlists is a viewer."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from openkls.domain import hls_sessions
 from openkls.domain.hls_sessions import HlsSessions, Outcome, Pass, SessionIds
@@ -88,6 +90,11 @@ def test_id_with_any_character_changed_does_not_verify() -> None:
     "text", ["", "x", "A" * 43, "A" * 45, "A" * 44, "é" * 44, "=" * 44, "A" * 43 + "\n", "A" * 42 + "=="]
 )
 def test_text_that_is_no_id_does_not_verify(text: str) -> None:
+    assert IDS.verify(text, NAME, "7") is None
+
+
+@given(st.text(max_size=60) | st.text("AB-_0=", min_size=44, max_size=44))
+def test_no_text_verifies_that_was_not_issued(text: str) -> None:
     assert IDS.verify(text, NAME, "7") is None
 
 

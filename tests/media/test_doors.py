@@ -1,6 +1,7 @@
 """Who may connect."""
 
 import asyncio
+import ipaddress
 
 import pytest
 
@@ -51,3 +52,12 @@ async def test_connections_tell_when_all_are_gone_and_when_not() -> None:
         connections.discard(connection)
         connections.discard(connection)
     assert await asyncio.wait_for(connections.gone(1), 1)
+
+
+def test_cap_lets_in_any_number_from_a_trusted_proxy() -> None:
+    cap = AddressCap(1, (ipaddress.ip_network("192.0.2.0/24"),))
+    assert [cap.enter("192.0.2.7") for _ in range(3)] == [True] * 3
+    assert [cap.enter("198.51.100.7") for _ in range(2)] == [True, False]
+    assert cap.enter("no address")
+    assert not cap.enter("no address")
+    assert [cap.is_exempt(address) for address in ("127.0.0.1", "192.0.2.1", "198.51.100.1")] == [True, True, False]

@@ -99,12 +99,12 @@ async def test_flv_header_announces_the_tracks_there_are(
         (b"GET /live/nothing.flv HTTP/1.1", b"404"),
         (b"GET / HTTP/1.1", b"404"),
         (b"GET /live/s1 HTTP/1.1", b"404"),
-        (b"GET /live/s1.m3u8 HTTP/1.1", b"404"),
+        (b"GET /live/s1.mp4 HTTP/1.1", b"404"),
         (b"GET //s1.flv HTTP/1.1", b"404"),
         (b"GET /live/.flv HTTP/1.1", b"404"),
-        (b"HEAD /live/s1.flv HTTP/1.1", b"405"),
+        (b"HEAD /live/nothing.flv HTTP/1.1", b"404"),
         (b"POST /live/s1.flv HTTP/1.1", b"405"),
-        (b"OPTIONS * HTTP/1.1", b"405"),
+        (b"DELETE /live/s1.flv HTTP/1.1", b"405"),
     ],
 )
 async def test_other_requests_are_refused_and_the_connection_closed(
@@ -115,6 +115,37 @@ async def test_other_requests_are_refused_and_the_connection_closed(
     assert said.startswith(b"HTTP/1.1 " + status)
     assert b"\r\nConnection: close\r\n" in said
     await seen(lambda: not len(house.flv._web.connections))  # type: ignore[union-attr]
+
+
+async def test_head_is_answered_like_get_without_a_viewer(house: House) -> None:
+    await house.published()
+    said = await answer(house, GET.replace(b"GET", b"HEAD"))
+    assert said.startswith(b"HTTP/1.1 200 ")
+    assert b"\r\nContent-Type: video/x-flv\r\n" in said
+    assert said.endswith(b"\r\n\r\n")
+    assert not house.viewers._groups
+
+
+@pytest.mark.parametrize(
+    ("type_", "flags", "kinds"),
+    [("audio", 4, {flv.SCRIPT, flv.AUDIO}), ("video", 1, {flv.SCRIPT, flv.VIDEO})],
+)
+async def test_type_leaves_the_other_track_out(house: House, type_: str, flags: int, kinds: set[int]) -> None:
+    peer = await house.published()
+    await peer.start_stream()
+    await seen(lambda: house.hubs.find(key().name)._cache._gop)  # type: ignore[union-attr]
+    wire = await viewing(house, f"GET /live/s1.flv?type={type_} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    await peer.media(flv.AUDIO, 20, sound())
+    await peer.media(flv.VIDEO, 40, frame())
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        head = await wire.reader.readexactly(13)
+    assert head[4] == flags
+    reader = flv.FlvReader()
+    found = reader.feed(head)
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while len(found) < 3:
+            found += reader.feed(await wire.reader.read(65536))
+    assert {tag.type_id for tag in found} == kinds
 
 
 async def test_play_auth_md5_answers_403_unless_it_verifies(house: House) -> None:
@@ -356,7 +387,7 @@ async def test_class_13_names_that_are_paths_are_not_found_over_flv(house: House
     await house.published()
     said = await answer(house, f"GET /live/{name}.flv HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
     assert said.startswith(b"HTTP/1.1 404 ")
-    assert said.endswith((b"stream>.flv.\n", b"is live.\n"))  # nothing is echoed
+    assert said.endswith((b"stream>.m3u8.\n", b"is live.\n"))  # nothing is echoed
 
 
 async def test_names_may_be_percent_encoded(house: House) -> None:

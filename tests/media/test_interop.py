@@ -117,6 +117,38 @@ async def test_ffmpeg_plays_over_rtmp_and_flv_what_ffmpeg_pushes(house: House, c
     await seen(house.empty)
 
 
+async def hashes(source: str | Path, stream: str) -> list[str]:
+    """What ffmpeg decodes of one stream of a source to its end: a hash for each frame."""
+    reading = await Tool.run(
+        *(FFMPEG, "-v", "error", "-i", source, "-map", f"0:{stream}", "-fps_mode", "passthrough"),
+        *("-f", "framehash", "-hash", "md5", "-"),
+    )
+    _, out, _ = await reading.ended()
+    return [line.rsplit(",", 1)[1].strip() for line in out.decode().splitlines() if not line.startswith("#")]
+
+
+async def test_ffmpeg_plays_over_hls_what_ffmpeg_pushes(house: House, tmp_path: Path) -> None:
+    path = tmp_path / "clip.flv"
+    tags = clip(*CLIP, seconds=9.0)
+    path.write_bytes(flv.build_header(audio=True, video=True) + b"".join(flv.build_tag(*tag) for tag in tags))
+    pushing = await push(house, path)
+    await seen(house.session)
+    playing = [
+        asyncio.create_task(hashes(house.hls_url("s1"), "v")),
+        asyncio.create_task(hashes(house.hls_url("s1"), "a")),
+    ]
+    await seen(lambda: house.viewers.online() == 2)
+    code, _, told = await pushing.ended()
+    assert code == 0, told
+    pictures, sounds = [await task for task in playing]
+    pushed_pictures = await hashes(path, "v")
+    pushed_sounds = await hashes(path, "a")
+    assert 150 <= len(pictures) <= len(pushed_pictures) == 225
+    assert pictures == pushed_pictures[-len(pictures) :]
+    assert 250 <= len(sounds) <= len(pushed_sounds)
+    assert sounds[1:] == pushed_sounds[1 - len(sounds) :]  # the first is decoded without the one before it
+
+
 async def test_ffmpeg_is_told_why_it_is_refused(house: House, clip_file: Path) -> None:
     await house.forbids.forbid(key())
     code, _, told = await (await push(house, clip_file)).ended()

@@ -32,7 +32,7 @@ listen = "127.0.0.1:8080"           # "0.0.0.0:8080" to be reached from other ma
 listen = "127.0.0.1:1935"           # likewise; protect the publish domains first (see auth below)
 
 [play]
-listen = "127.0.0.1:8081"           # http://<play domain>:8081/<app>/<stream>.flv
+listen = "127.0.0.1:8081"           # http://<play domain>:8081/<app>/<stream>.flv and .m3u8
 
 [[account]]
 id = "{account_id}"

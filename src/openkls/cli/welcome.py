@@ -38,7 +38,7 @@ def welcome(
         f"  API         http://{api}   region {tree.server.region}, service kls",
         *([f"              https://{authority(reachable(secured.host), secured.port)}"] if secured else []),
         f"  RTMP        rtmp://{rtmp}",
-        f"  HTTP-FLV    http://{play}",
+        f"  HTTP-FLV    http://{play}   and HLS",
         *_keys(tree, path, on_terminal),
     ]
     space = _try_out_space(tree)
@@ -51,7 +51,12 @@ def welcome(
     push = f"rtmp://{door}/{app}/{STREAM}{vhost}"
     lines += ["", "Push a test picture:", f"  {_ffmpeg(push)}"]
     if all(domain.auth == "none" for domain in space.play_domain) and tree.play.by_address:
-        lines += ["Watch it:", f"  rtmp://{rtmp}/{app}/{STREAM}", f"  http://{play}/{app}/{STREAM}.flv"]
+        lines += [
+            "Watch it:",
+            f"  rtmp://{rtmp}/{app}/{STREAM}",
+            f"  http://{play}/{app}/{STREAM}.flv",
+            f"  http://{play}/{app}/{STREAM}.m3u8",
+        ]
     lines += [
         "Ask for it:",
         f"  {program} call ListRealtimeStreamsInfo UniqueName={space.unique_name} App={app} Type=push",

@@ -33,12 +33,15 @@ class Forbids:
         registry: Registry,
         endings: Endings,
         clock: Callable[[], float] = time.time,
+        cut_waiting: Callable[[StreamKey], object] = lambda key: None,
     ) -> None:
+        """``cut_waiting`` ends, at once, those who wait for a publisher of this key that left."""
         self._store = store
         self._blacklist = blacklist
         self._registry = registry
         self._endings = endings
         self._clock = clock
+        self._cut_waiting = cut_waiting
 
     async def forbid(self, key: StreamKey, till: int = TILL_DEFAULT) -> None:
         """Cut the stream and keep it off until ``till`` (Unix seconds, or one of the TILL values). Raises
@@ -77,6 +80,7 @@ class Forbids:
         BusinessError 8501."""
         if not self._blacklist.apply(ban) or ban.resumed:
             return
+        self._cut_waiting(ban.key)
         holder = self._registry.holder(ban.key.name)
         # A short ban may be over before it is known here: whoever began before its end is cut all the same.
         if holder is not None and holder.facts.pub_time < ban.till:
@@ -87,6 +91,7 @@ class Forbids:
         BusinessError 8501 when its connection could not be closed: the session is over all the same."""
         session = self._registry.evict(key, BreakCode.FORBIDDEN)
         if session is None:
+            self._cut_waiting(key)
             return None
         try:
             session.publisher.kick(BreakCode.FORBIDDEN)

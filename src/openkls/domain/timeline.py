@@ -59,6 +59,8 @@ class Timeline:
         """The time of a message of a track (or of none) that is no coded frame."""
         if self._last_ms is None:
             return timestamp_ms % WRAP
+        if not self._lasts:  # the run has not begun
+            return self._last_ms
         placed_ms = (timestamp_ms + self._offsets.get(track, self._offset_ms)) % WRAP
         return placed_ms if abs(_step(self._last_ms, placed_ms)) <= JUMP_LIMIT_MS else self._last_ms
 

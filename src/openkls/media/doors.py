@@ -15,6 +15,7 @@ from openkls.config import Network
 from openkls.control.admit import Admission
 from openkls.control.directory import Directory
 from openkls.control.finish import Endings
+from openkls.domain.keys import StreamKey
 from openkls.domain.registry import Registry
 from openkls.domain.session import BreakCode
 from openkls.media.hub import Hub
@@ -119,6 +120,8 @@ class Doors:
     cap: AddressCap
     clock: Callable[[], float]
     merge_ms: int
+    grace_seconds: float = 0.0
+    """How long viewers wait for a publisher that left."""
     faults: dict[str, int] = field(default_factory=dict)
     """How often a connection ended by the peer's fault, by the limit or "malformed"."""
 
@@ -133,6 +136,16 @@ class Doors:
             if verdict != BreakCode.SUCCESS:
                 return TurnedAway(HTTPStatus.FORBIDDEN, load().break_codes[verdict].text)
         return Seated(hub, seat.domain_id)
+
+    def open_hub(self, key: StreamKey) -> Hub:
+        """The hub of a publish that begins, as its app is set up."""
+        merge_ms = self.directory.settings(key.name).merge_ms
+        return self.hubs.open(key.name, self.merge_ms if merge_ms is None else merge_ms)
+
+    def suspend_hub(self, hub: Hub, key: StreamKey) -> None:
+        """End a publish whose publisher may come back, as its app is set up."""
+        grace_seconds = self.directory.settings(key.name).republish_grace_seconds
+        self.hubs.suspend(hub, key, self.grace_seconds if grace_seconds is None else grace_seconds)
 
     def count_fault(self, limit: str) -> None:
         """Count a connection ended by a ProtocolError."""

@@ -9,7 +9,7 @@ Who may watch is decided at the master playlist. The URL of the media playlist i
 packager vanishes with all of that; one whose publisher ended in order stays for a while, to be played to its end.
 
 Numbers of segments go on from one packager of a name to the next, without a memory of the former: a packager begins
-with the seconds since FIRST_SEQUENCE_EPOCH, and no stream makes a segment a second.
+with the seconds since FIRST_SEQUENCE_EPOCH, and no stream makes a segment a second for long.
 """
 
 import asyncio
@@ -198,10 +198,11 @@ class Hls:
     def _packager_of(self, hub: Hub) -> Packager:
         packager = self._packagers.get(hub.name)
         if packager is None or packager.hub is not hub:
+            first = max(1, int(self._doors.clock()) - FIRST_SEQUENCE_EPOCH)
             if packager is not None:
+                first = max(first, packager.next_sequence)
                 self._retire(packager)
             holder = self._doors.registry.holder(hub.name)
-            first = max(1, int(self._doors.clock()) - FIRST_SEQUENCE_EPOCH)
             key = None if holder is None else holder.key
             packager = self._packagers[hub.name] = Packager(
                 hub, key, self._loop, self._doors.clock, first, self._forget

@@ -150,6 +150,11 @@ class Packager:
         """The codecs for which nothing of the stream can be carried, as text; "" when something can."""
         return "" if self._segmenter.playable else ", ".join(sorted(self._segmenter.left_out))
 
+    @property
+    def next_sequence(self) -> int:
+        """The number after the newest segment's."""
+        return 0 if self._last is None else self._last.segment.sequence + 1
+
     async def changed(self, deadline_seconds: float) -> None:
         """Wait for a first segment or the end; returns at the deadline at the latest."""
         waiter = self._loop.create_future()

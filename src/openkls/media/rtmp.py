@@ -156,7 +156,7 @@ class RtmpConnection(asyncio.Protocol):
             elif isinstance(event, PlayRequested):
                 self._play(event, now)
             elif isinstance(event, PublishEnded):
-                self._end_publish(BreakCode.SUCCESS, Reason.UNPUBLISH, cut=False)
+                self._end_publish(Reason.UNPUBLISH)
                 self._linger(now)
             elif isinstance(event, PlayEnded):
                 self._end_play()
@@ -194,9 +194,7 @@ class RtmpConnection(asyncio.Protocol):
         log.info("session %s began: %s/%s/%s from %s", session.facts.session_id, *key.name, self.client_ip)
         self._session = session
         self._ingest = Ingest(session.quality)
-        settings = self._doors.directory.settings(key.name)
-        merge_ms = self._doors.merge_ms if settings.merge_ms is None else settings.merge_ms
-        self._hub = self._doors.hubs.open(key.name, merge_ms)
+        self._hub = self._doors.open_hub(key)
         try:
             events = self._machine.accept_publish()
             self._answer()
@@ -241,7 +239,10 @@ class RtmpConnection(asyncio.Protocol):
         session, self._session = self._session, None
         if session is None:
             return
-        self._close_hub(cut=code == BreakCode.FORBIDDEN)
+        if code == BreakCode.FORBIDDEN:
+            self._close_hub(cut=True)
+        else:  # its encoder has come back on another connection
+            self._suspend_hub(session)
         log.info("session %s cut: %d", session.facts.session_id, code)
         self._machine.end_publish(int(code), _text_of(code))
         self._close()
@@ -276,14 +277,14 @@ class RtmpConnection(asyncio.Protocol):
 
     def _dismiss(self, reason: Reason) -> None:
         """End a publish in order, from our side."""
-        self._end_publish(BreakCode.SUCCESS, reason, cut=False)
+        self._end_publish(reason)
         self._machine.end_publish(int(BreakCode.SUCCESS), _text_of(BreakCode.SUCCESS))
         self._close()
 
     def _fail(self, error: ProtocolError) -> None:
         self._doors.count_fault(error.limit)
         self._listener.tell_fault("%s:%d broke the protocol: %s", self.client_ip, self.client_port, error)
-        self._end_publish(BreakCode.SUCCESS, Reason.PROTOCOL_ERROR, cut=False)
+        self._end_publish(Reason.PROTOCOL_ERROR)
         self._end_play()
         self.abort()
 
@@ -291,21 +292,29 @@ class RtmpConnection(asyncio.Protocol):
         """The peer is gone."""
         self._over = True
         self._machine.close()
-        self._end_publish(BreakCode.SUCCESS, Reason.CLOSED, cut=False)
+        self._end_publish(Reason.CLOSED)
         self._end_play()
 
-    def _end_publish(self, code: BreakCode, reason: Reason, cut: bool) -> None:
+    def _end_publish(self, reason: Reason) -> None:
         session, self._session = self._session, None
         if session is None:
             return
-        self._close_hub(cut)
-        if self._doors.endings.finish(session, code, reason, self._doors.clock()):
-            log.info("session %s ended: %d %s", session.facts.session_id, code, reason)
+        if reason is Reason.SHUTDOWN or self._listener.closing:  # nobody could come back
+            self._close_hub(cut=False)
+        else:
+            self._suspend_hub(session)
+        if self._doors.endings.finish(session, BreakCode.SUCCESS, reason, self._doors.clock()):
+            log.info("session %s ended: %d %s", session.facts.session_id, BreakCode.SUCCESS, reason)
 
     def _close_hub(self, cut: bool) -> None:
         hub, self._hub = self._hub, None
         if hub is not None:
             self._doors.hubs.close(hub, cut)
+
+    def _suspend_hub(self, session: Session) -> None:
+        hub, self._hub = self._hub, None
+        if hub is not None:
+            self._doors.suspend_hub(hub, session.key)
 
     def _end_play(self) -> None:
         viewer, self._viewer = self._viewer, None

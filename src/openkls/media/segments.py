@@ -12,6 +12,7 @@ breaks the segment off. Audio is gathered into groups, for a PES packet each cos
 the timestamps follow from the number of samples, which is more exact than milliseconds are.
 """
 
+from functools import cache
 from typing import Final, NamedTuple
 
 from openkls.codec import ProtocolError, aac, flv
@@ -53,18 +54,23 @@ class Segment(NamedTuple):
 
 
 class _Audio(NamedTuple):
-    """An encoding of audio; equal ones are the same."""
+    """An encoding of audio; equal ones are the same. ``frame_ticks``: what a frame lasts; a message of several frames
+    of MP3 has a group of its own, for the next does not come when it is due."""
 
     kind: StreamType
     adts: aac.Adts | None
     frame_ticks: float
 
 
-_MP3: Final = {
-    False: _Audio(StreamType.MPEG1_AUDIO, None, 0.0),
-    True: _Audio(StreamType.MPEG2_AUDIO, None, 0.0),
-}
 _LOWEST_MPEG1_RATE: Final = 32_000
+
+
+@cache
+def _mp3(sample_rate: int) -> _Audio:
+    # ISO 11172-3, 2.4.2.1 and 13818-3: the half sample rates have half the samples
+    if sample_rate < _LOWEST_MPEG1_RATE:
+        return _Audio(StreamType.MPEG2_AUDIO, None, 90_000 * 576 / sample_rate)
+    return _Audio(StreamType.MPEG1_AUDIO, None, 90_000 * 1152 / sample_rate)
 
 
 class _Open:
@@ -236,10 +242,11 @@ class Segmenter:
     def _cut_before_video(self, current: _Open, keyframe: bool, now_ms: int, more_bytes: int) -> Segment | None:
         long_enough = now_ms - current.start_ms >= 1000 * MIN_SEGMENT_SECONDS
         if keyframe:
-            if self._decodable is None and not long_enough:
-                # the audio that some publishers send before their video: too short to be worth a discontinuity
+            if self._encodings is None and self._decodable is None and not long_enough:
+                # the audio that some publishers send before their video: too short to begin a time line with
                 self.dropped_frames += current.frames
                 self._open = None
+                self._writer = TsWriter()  # the counters of packets that nobody gets
                 return None
             if long_enough or self._recut or self._decodable is not self._video:
                 return self._finish(current, now_ms)
@@ -268,7 +275,7 @@ class Segmenter:
             audio = self._aac
         elif tag.codec == "mp3":
             self._mp3_seen = True
-            audio = _MP3[0 < tag.sample_rate < _LOWEST_MPEG1_RATE]
+            audio = _mp3(tag.sample_rate) if tag.sample_rate else None
         else:
             self.left_out.add(tag.codec)
             audio = None
@@ -319,8 +326,8 @@ class Segmenter:
         self._audio = audio
         if audio.adts is not None:
             self._group.append(audio.adts.header(len(frame)))
-            self._audio_due += audio.frame_ticks
         self._group.append(frame)
+        self._audio_due += audio.frame_ticks
         self._group_bytes += len(frame)
 
     def _flush_group(self) -> None:
@@ -330,14 +337,16 @@ class Segmenter:
         if not group or audio is None:
             return
         frames = len(group) // 2 if audio.adts else len(group)
-        if current is None or (current.audio is not None and current.audio.kind is not audio.kind):
+        if current is None:
             self.dropped_frames += frames
-            self._recut = True
             return
         if current.audio is None:
             current.audio = audio
         elif audio is not current.audio:
             self._recut = True
+            if audio.kind is not current.audio.kind:
+                self.dropped_frames += frames
+                return
         current.add(self._writer.audio(self._group_pts, group, with_clock=not current.has_video))
         current.frames += frames
         if not current.has_video:
