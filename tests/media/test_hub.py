@@ -1,6 +1,9 @@
 """The hub over transports and a clock that are played: who gets which bytes, when, and how often they are built."""
 
+import gc
+import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,7 +12,7 @@ from hypothesis import strategies as st
 
 from openkls.codec import flv
 from openkls.codec.rtmp import ChunkReader, MediaReceived
-from openkls.domain.keys import StreamName
+from openkls.domain.keys import StreamKey, StreamName
 from openkls.domain.viewers import PullProtocol, Viewers
 from openkls.media import cache as caches
 from openkls.media import hub as hubs
@@ -41,8 +44,8 @@ class PlayedLoop:
     def time(self) -> float:
         return self.now
 
-    def call_later(self, seconds: float, callback: Callable[[], None]) -> "PlayedTimer":
-        timer = PlayedTimer(self, self.now + seconds, callback)
+    def call_later(self, seconds: float, callback: Callable[..., None], *args: Any) -> "PlayedTimer":
+        timer = PlayedTimer(self, self.now + seconds, partial(callback, *args))
         self.calls.append(timer)
         return timer
 
@@ -62,7 +65,8 @@ class PlayedTimer:
         self._loop, self.when, self.callback = loop, when, callback
 
     def cancel(self) -> None:
-        self._loop.calls.remove(self)
+        if self in self._loop.calls:  # else it has fired
+            self._loop.calls.remove(self)
 
 
 class PlayedTransport:
@@ -298,13 +302,144 @@ def test_video_header_that_is_repeated_does_not_cost_late_viewers_their_start() 
     assert numbers(stage.join()) == [0, 1, 2, 3]
 
 
-def test_timestamps_of_b_frames_and_backward_jumps_are_passed_on_as_they_are() -> None:
+def test_timestamps_a_little_out_of_order_are_passed_on_as_they_are() -> None:
     stage = Stage()
     seat = stage.join(FLV_WIRE)
     for timestamp in (40, 0xFFFFFFFF, 3, 2):
         stage.hub.push(Role.KEY_FRAME, MediaReceived(flv.VIDEO, timestamp, bytes(10)))
     stage.flush()
     assert [timestamp for timestamp, _ in seat.seen()] == [40, 0xFFFFFFFF, 3, 2]
+    assert stage.hub.repaired == 0
+
+
+def test_jump_of_the_encoders_clock_is_seen_by_no_viewer_no_late_one_and_no_tap() -> None:
+    stage = Stage()
+    bucket = Bucket()
+    stage.hub.tap(bucket)
+    seat = stage.join(FLV_WIRE)
+    for role, timestamp in (
+        (Role.KEY_FRAME, 100_000),
+        (Role.AUDIO, 100_005),
+        (Role.KEY_FRAME, 0),
+        (Role.AUDIO, 5),
+        (Role.VIDEO_HEADER, 0),
+        (Role.FRAME, 40),
+    ):
+        stage.hub.push(role, MediaReceived(TYPES[role], timestamp, bytes(10)))
+    stage.flush()
+    times = [100_000, 100_005, 100_045, 100_050, 100_045, 100_085]
+    assert [timestamp for timestamp, _ in seat.seen()] == times
+    assert [timestamp for _, timestamp, _ in bucket.taken] == times
+    assert [timestamp for timestamp, _ in stage.join(RTMP_WIRE).seen()] == times[2:]
+    assert stage.hub.repaired == 2
+
+
+def test_stream_passes_the_wrap_of_the_clock_unharmed() -> None:
+    stage = Stage()
+    seat, late_at = stage.join(RTMP_WIRE), 0xFFFFFFFF - 30
+    for number in range(4):
+        stage.hub.push(Role.KEY_FRAME, MediaReceived(flv.VIDEO, (late_at + 20 * number) & 0xFFFFFFFF, bytes(10)))
+    stage.flush()
+    assert [timestamp for timestamp, _ in seat.seen()] == [late_at, late_at + 20, 9, 29]
+
+
+# -- what is in force
+
+
+def test_codec_that_changes_in_mid_stream_is_told_to_those_who_watch_and_those_who_come() -> None:
+    stage = Stage()
+    stage.push(Role.METADATA, Role.VIDEO_HEADER, Role.AUDIO_HEADER, Role.KEY_FRAME)
+    seat = stage.join()
+    stage.push(Role.FRAME, Role.METADATA, Role.VIDEO_HEADER, Role.AUDIO_HEADER)
+    between = stage.join()
+    stage.flush()
+    waiting = stage.join()
+    stage.push(Role.KEY_FRAME, Role.AUDIO)
+    stage.flush()
+    assert numbers(seat) == numbers(between) == numbers(waiting) == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert numbers(stage.join()) == [5, 6, 7, 8, 9]
+
+
+def test_audio_that_starts_late_is_told_with_its_header_in_its_place_and_from_the_next_key_frame_in_front() -> None:
+    stage = Stage()
+    stage.push(Role.VIDEO_HEADER, Role.KEY_FRAME, Role.FRAME)
+    assert stage.hub.tracks == (False, True)
+    seat = stage.join(FLV_WIRE)
+    stage.push(Role.AUDIO_HEADER, Role.AUDIO)
+    stage.flush()
+    assert stage.hub.tracks == (True, True)
+    assert numbers(seat) == numbers(stage.join(FLV_WIRE)) == [0, 1, 2, 3, 4]
+    stage.push(Role.KEY_FRAME)
+    stage.flush()
+    assert numbers(stage.join(FLV_WIRE)) == [0, 3, 5]
+
+
+def test_slow_viewer_of_the_sound_goes_on_with_the_header_that_changed_meanwhile() -> None:
+    stage = Stage()
+    stage.push(Role.AUDIO_HEADER, Role.AUDIO)
+    seat = stage.join()
+    seat.transport.waiting_bytes = 10**9
+    stage.push(Role.AUDIO, Role.AUDIO_HEADER)
+    stage.flush()
+    seat.transport.waiting_bytes = 0
+    stage.push(Role.AUDIO)
+    stage.flush()
+    assert numbers(seat) == [0, 3, 4]
+
+
+def test_class_10_video_without_header_and_stream_without_anything_can_be_watched() -> None:
+    stage = Stage()
+    empty = stage.join()
+    stage.push(Role.OTHER, Role.KEY_FRAME)
+    stage.flush()
+    assert numbers(empty) == [0, 1]
+    assert numbers(stage.join()) == [1]
+
+
+# -- a publisher that comes back
+
+
+def test_viewers_that_waited_start_anew_at_the_next_runs_key_frame() -> None:
+    stage = Stage()
+    stage.push(Role.VIDEO_HEADER, Role.KEY_FRAME)
+    seat = stage.join()
+    stage.push(Role.FRAME)
+    assert stage.hub.wait()
+    assert numbers(seat) == [0, 1, 2]
+    assert not stage.loop.calls
+    stage.hub.resume(merge_ms=0)
+    stage.push(Role.VIDEO_HEADER, Role.FRAME)
+    stage.loop.pass_time(0)  # the new run's window
+    assert numbers(seat) == [0, 1, 2]
+    stage.push(Role.KEY_FRAME, Role.AUDIO)
+    stage.loop.pass_time(0)
+    assert numbers(seat) == [0, 1, 2, 3, 5, 6]
+    assert stage.hub.skipped == 0
+
+
+def test_nobody_to_wait_is_told_and_nothing_is_kept() -> None:
+    stage = Stage()
+    stage.push(Role.VIDEO_HEADER, Role.KEY_FRAME)
+    assert not stage.hub.wait()
+
+    class Leaving(Bucket):
+        def over(self, cut: bool, waiting: bool) -> None:
+            stage.hub.untap(self)
+
+    stage.hub.tap(Leaving())
+    assert not stage.hub.wait()
+    assert not stage.join().transport.written
+
+
+@pytest.mark.usefixtures("slices_of_two")
+def test_wait_delivers_the_slices_that_are_left() -> None:
+    stage = Stage()
+    seats = [stage.join() for _ in range(5)]
+    stage.push(Role.AUDIO)
+    stage.flush()
+    stage.push(Role.AUDIO)
+    assert stage.hub.wait()
+    assert [numbers(seat) for seat in seats] == [[0, 1]] * 5
 
 
 # -- the cache's limits
@@ -779,6 +914,47 @@ def test_nothing_is_built_for_a_wire_that_nobody_needs_at_this_flush() -> None:
     stage.push(Role.FRAME)
     stage.flush()
     assert not built
+
+
+def test_class_18_ten_thousand_names_that_come_wait_and_go_leave_nothing_behind() -> None:
+    stage = Stage()
+    both = Hubs(stage.viewers, stage.loop)  # type: ignore[arg-type]
+
+    def one(number: int) -> None:
+        name = StreamName("demo", "live", f"s{number}")
+        key = StreamKey("demo", "push.demo.local", "live", f"s{number}")
+        hub = both.open(name, 100)
+        seat = Seat(RTMP_WIRE if number % 2 else FLV_WIRE)
+        hub.subscribe(seat.viewer, "")
+        hub.push(Role.KEY_FRAME, MediaReceived(flv.VIDEO, 0, bytes(100)))
+        if number % 4 == 3:
+            both.close(hub, cut=number % 8 == 3)
+            return
+        both.suspend(hub, key, 5.0)
+        if number % 4 == 0:
+            stage.loop.pass_time(5.0)
+        elif number % 4 == 1:
+            hub.unsubscribe(seat.viewer)
+        else:
+            assert both.cut(key)
+
+    for number in range(500):
+        one(number)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before_bytes, _ = tracemalloc.get_traced_memory()
+        for number in range(500, 10_500):
+            one(number)
+        gc.collect()
+        grown_bytes = tracemalloc.get_traced_memory()[0] - before_bytes
+    finally:
+        tracemalloc.stop()
+    assert grown_bytes < 16 * 1024  # less than 2 bytes a name
+    assert not both._hubs
+    assert not both._waiting
+    assert not stage.viewers._groups
+    assert not stage.loop.calls
 
 
 # -- any interleaving

@@ -2,18 +2,21 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
+import socket
 import time
 from collections.abc import Callable
 
 import pytest
 
 from openkls.codec import flv, pushauth
-from openkls.codec.rtmp import Ended, Mode, PlayStarted, PublishStarted, Refused
+from openkls.codec.rtmp import Ended, Mode, PlayStarted, PublishStarted, Refused, ServerSession
 from openkls.codec.rtmp import message as m
 from openkls.domain import registry
-from openkls.domain.session import BreakCode, Reason
+from openkls.domain.session import BreakCode, Reason, Session
 from openkls.media import rtmp
+from openkls.media.hub import Hub, Viewer
 from support_media import (
     DEADLINE_SECONDS,
     VIDEO_HEADER,
@@ -758,6 +761,19 @@ async def test_class_17_storm_of_publish_kick_ban_and_republish_leaves_one_close
     assert house.history.calls.count("close") == len(house.rows())
 
 
+async def test_nothing_small_is_held_back_on_a_players_or_publishers_connection(house: House) -> None:
+    await house.published()
+    await house.playing()
+    viewer = await Wire.dial(house.flv_address)
+    await viewer.send(b"GET /live/s1.flv HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    await viewer.read_until(b"FLV")
+    transports = [c._transport for c in house.rtmp.connections] + [c._transport for c in house.flv.connections]
+    assert len(transports) == 3
+    for transport in transports:
+        socket_ = transport.get_extra_info("socket")
+        assert socket_.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 @pytest.mark.asyncio(loop_factories=["uvloop"])
 async def test_class_18_two_thousand_names_leave_nothing_behind(house: House) -> None:
     async def one(number: int) -> None:
@@ -772,6 +788,9 @@ async def test_class_18_two_thousand_names_leave_nothing_behind(house: House) ->
     await seen(lambda: not len(house.journal))
     assert not house.history.live
     assert len(house.rows()) == 2000
+    gc.collect()
+    kinds = (rtmp.RtmpConnection, ServerSession, Session, Hub, Viewer)
+    assert [type(each).__name__ for each in gc.get_objects() if isinstance(each, kinds)] == []
     assert len(house.admission.quota._counts) == 0
 
 

@@ -45,6 +45,10 @@ class Timeline:
             placed_ms = self._begin(track, timestamp_ms)
         else:
             placed_ms = (timestamp_ms + self._offsets[track]) % WRAP
+            step_ms = placed_ms - own_ms
+            if 0 <= step_ms <= JUMP_LIMIT_MS and 0 <= placed_ms - last_ms <= JUMP_LIMIT_MS:  # as almost always
+                self._lasts[track] = self._last_ms = placed_ms
+                return placed_ms
             step_ms = _step(own_ms, placed_ms)
             if step_ms < -REORDER_LIMIT_MS or (
                 step_ms > JUMP_LIMIT_MS and abs(_step(last_ms, placed_ms)) > JUMP_LIMIT_MS

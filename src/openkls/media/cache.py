@@ -14,6 +14,12 @@ from openkls.media.wires import Wire
 GOP_LIMIT_MESSAGES: Final = 1200
 GOP_LIMIT_BYTES: Final = 8 * 1024 * 1024
 
+# Looked up for each message: a member of an enumeration costs ten times as much as a name.
+_KEY_FRAME: Final = Role.KEY_FRAME
+_FRAME: Final = Role.FRAME
+_AUDIO: Final = Role.AUDIO
+_HEADERS: Final = (Role.METADATA, Role.VIDEO_HEADER, Role.AUDIO_HEADER)
+
 
 class Cache:
     """The headers in force, and the stream since its last key frame."""
@@ -39,25 +45,27 @@ class Cache:
         if self._bursts:
             self._bursts.clear()
         self._last_timestamp = message.timestamp
-        if role is Role.KEY_FRAME:
+        if role is _KEY_FRAME:
             self._clear()
             for header in self.headers(message.timestamp):
                 self._append(*header)
             self._append(role, message)
         elif self._gop:
             self._append(role, message)
-        if role is Role.METADATA or role is Role.VIDEO_HEADER or role is Role.AUDIO_HEADER:
-            self._headers[role] = message
-        if role is Role.AUDIO or role is Role.AUDIO_HEADER:
+        if role is _AUDIO:
             self.has_audio = True
-        elif role is Role.FRAME or role is Role.KEY_FRAME or role is Role.VIDEO_HEADER:
+        elif role is _FRAME or role is _KEY_FRAME:
             self.has_video = True
-        if len(self._gop) > GOP_LIMIT_MESSAGES or self._gop_bytes > GOP_LIMIT_BYTES:
+        elif role in _HEADERS:
+            self._headers[role] = message
+            self.has_audio |= role is Role.AUDIO_HEADER
+            self.has_video |= role is Role.VIDEO_HEADER
+        if self._gop_bytes > GOP_LIMIT_BYTES or len(self._gop) > GOP_LIMIT_MESSAGES:
             self._clear()
 
     def headers(self, timestamp: int) -> Iterator[tuple[Role, MediaReceived]]:
         """Metadata and sequence headers, in the order players want them, at the time of what follows them."""
-        for role in (Role.METADATA, Role.VIDEO_HEADER, Role.AUDIO_HEADER):
+        for role in _HEADERS:
             header = self._headers.get(role)
             if header is not None:
                 yield role, header._replace(timestamp=timestamp)

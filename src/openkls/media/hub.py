@@ -44,6 +44,8 @@ LAG_LIMIT_SECONDS: Final = 15.0
 SLICE_VIEWERS: Final = 250
 SLICE_BYTES: Final = 8 * 1024 * 1024
 
+_FIRST_FRAME: Final = Role.KEY_FRAME  # and those behind it: the coded frames
+
 
 class Viewer:
     """One playing connection, as the hub sees it. ``on_over(cut)`` is called once, when the hub ends it: with ``cut``
@@ -102,10 +104,11 @@ class Hub:
 
     def push(self, role: Role, message: MediaReceived) -> None:
         """A message arrived from the publisher."""
-        place = self._timeline.place if role >= Role.KEY_FRAME else self._timeline.follow
-        timestamp = place(message.type_id, message.timestamp)
-        if timestamp != message.timestamp:
-            message = MediaReceived(message.type_id, timestamp, message.payload)
+        type_id, timestamp, payload = message
+        place = self._timeline.place if role >= _FIRST_FRAME else self._timeline.follow
+        placed = place(type_id, timestamp)
+        if placed != timestamp:
+            message = MediaReceived(type_id, placed, payload)
         for tap in self._taps:
             tap.take(role, message)
         if not self._audiences:
@@ -282,34 +285,55 @@ class Hub:
             viewer.on_over(True)
 
     def _deliver(self, flush: "_Flush", viewers: Sequence[Viewer], now: float, too_slow: list[Viewer]) -> None:
-        sent_bytes: dict[Group, int] = {}
+        limit_bytes = BACKLOG_LIMIT_BYTES
+        wire: Wire | None = None
+        whole = b""
+        counted: Group | None = None
+        sent_bytes = 0
         for viewer in viewers:
             group = viewer.group
             if group is None:  # has left since the flush
                 continue
             transport = viewer.transport
             waiting_bytes = transport.get_write_buffer_size()
-            if waiting_bytes > viewer.limit_bytes:
-                if viewer.lagging_since is None:
-                    viewer.lagging_since = now
-                    self.skipped += 1
-                elif now - viewer.lagging_since > LAG_LIMIT_SECONDS:
-                    too_slow.append(viewer)
-                continue
-            if waiting_bytes <= BACKLOG_LIMIT_BYTES:
-                viewer.limit_bytes = BACKLOG_LIMIT_BYTES  # what it was given to start from has been taken
-            if viewer.lagging_since is None:
-                blob = flush.whole(viewer.wire)
-            elif flush.can_resume(viewer.wire):
-                viewer.lagging_since = None
-                blob = flush.resumption(viewer.wire)
+            if waiting_bytes <= limit_bytes and viewer.lagging_since is None:  # as almost always
+                viewer.limit_bytes = limit_bytes  # what it was given to start from has been taken
+                if viewer.wire is not wire:
+                    wire = viewer.wire
+                    whole = flush.whole(wire)
+                blob = whole
             else:
+                blob = self._blob_for(viewer, waiting_bytes, flush, now, too_slow)
+            if not blob:  # nothing of the kind that is wanted, or nothing until the next key frame
                 continue
-            if blob:  # else nothing of the kind that is wanted
-                transport.write(blob)
-                sent_bytes[group] = sent_bytes.get(group, 0) + len(blob)
-        for group, count_bytes in sent_bytes.items():
-            group.sent.add(now, count_bytes)
+            transport.write(blob)
+            if group is not counted:  # the viewers of a group follow one another
+                if counted is not None:
+                    counted.sent.add(now, sent_bytes)
+                counted, sent_bytes = group, 0
+            sent_bytes += len(blob)
+        if counted is not None:
+            counted.sent.add(now, sent_bytes)
+
+    def _blob_for(
+        self, viewer: Viewer, waiting_bytes: int, flush: "_Flush", now: float, too_slow: list[Viewer]
+    ) -> bytes:
+        """What a viewer that lags, or has just come, is to get of a flush."""
+        if waiting_bytes > viewer.limit_bytes:
+            if viewer.lagging_since is None:
+                viewer.lagging_since = now
+                self.skipped += 1
+            elif now - viewer.lagging_since > LAG_LIMIT_SECONDS:
+                too_slow.append(viewer)
+            return b""
+        if viewer.lagging_since is None:
+            return flush.whole(viewer.wire)
+        if waiting_bytes <= BACKLOG_LIMIT_BYTES:
+            viewer.limit_bytes = BACKLOG_LIMIT_BYTES
+        if not flush.can_resume(viewer.wire):
+            return b""
+        viewer.lagging_since = None
+        return flush.resumption(viewer.wire)
 
     def _snapshot(self) -> list[Viewer]:
         return [viewer for audience in self._audiences.values() for viewer in audience]

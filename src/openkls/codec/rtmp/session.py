@@ -28,6 +28,7 @@ What is not done: one connection carries one stream once. A second publish or pl
 goes on; pause, seek and the like are ignored, for live media has none of it.
 """
 
+from collections.abc import Sequence
 from enum import Enum, auto
 
 from openkls.codec.amf0 import UNDEFINED, AmfValue
@@ -95,6 +96,7 @@ _TABLE: dict[tuple[State, _Step], State] = {
     (State.PLAYING, _Step.LEAVE): State.ENDED,
 }
 
+_NOT_CONNECTED = Connected("", "", "", "")
 _PEER_STEPS = frozenset((_Step.GREETED, _Step.CONNECT, _Step.PUBLISH, _Step.PLAY, _Step.LEAVE))
 _ASKED = frozenset((State.PUBLISH_ASKED, State.PLAY_ASKED))
 _OVER = frozenset((State.ENDED, State.CLOSED))
@@ -111,18 +113,35 @@ _SMALL_TALK: dict[str, AmfValue] = {
 
 
 class ServerSession:
-    """One connection's protocol state. Not reusable; see the module for how to drive it."""
+    """One connection's protocol state. Not reusable; see the module for how to drive it.
+
+    There is one for each viewer: what only a beginning needs is let go when that has passed.
+    """
+
+    __slots__ = (
+        "_acks",
+        "_connected",
+        "_fc_publish_asked",
+        "_handshake",
+        "_held_bytes",
+        "_held_messages",
+        "_out",
+        "_reader",
+        "_stream",
+        "_stream_id",
+        "state",
+    )
 
     def __init__(self, random_bytes: bytes, limits: ChunkLimits = DEFAULT_LIMITS) -> None:
         """`random_bytes`: HANDSHAKE_RANDOM_BYTES of them, for the handshake."""
         self.state = State.HANDSHAKE
-        self._handshake = ServerHandshake(random_bytes)
+        self._handshake: ServerHandshake | None = ServerHandshake(random_bytes)
         self._reader = ChunkReader(limits)
         self._acks = AckCounter()
         self._out: list[bytes] = []
-        self._held_messages: list[m.Message] = []
-        self._held_bytes = bytearray()
-        self._connected = Connected("", "", "", "")
+        self._held_messages: Sequence[m.Message] = ()
+        self._held_bytes: bytearray | None = None
+        self._connected = _NOT_CONNECTED
         self._stream = ""
         self._stream_id = answers.PLAY_STREAM_ID
         self._fc_publish_asked = False
@@ -201,8 +220,9 @@ class ServerSession:
     def close(self) -> None:
         """The connection is gone or given up: CLOSED, whatever was before. Says nothing; idempotent."""
         self.state = State.CLOSED
-        self._held_messages = []
-        self._held_bytes.clear()
+        self._handshake = None
+        self._held_messages = ()
+        self._held_bytes = None
 
     # -- state
 
@@ -218,15 +238,18 @@ class ServerSession:
     # -- reading
 
     def _hold(self, data: bytes) -> list[ServerEvent]:
-        if len(self._held_bytes) + len(data) > HELD_BYTES_MAX:
+        held_bytes = self._held_bytes
+        if held_bytes is None:
+            held_bytes = self._held_bytes = bytearray()
+        if len(held_bytes) + len(data) > HELD_BYTES_MAX:
             raise ProtocolError("RTMP: too much sent before an answer", "HELD_BYTES_MAX")
-        self._held_bytes += data
+        held_bytes += data
         return []
 
     def _read_held(self) -> list[ServerEvent]:
-        messages, data = self._held_messages, bytes(self._held_bytes)
-        self._held_messages = []
-        self._held_bytes.clear()
+        messages, data = self._held_messages, bytes(self._held_bytes or b"")
+        self._held_messages = ()
+        self._held_bytes = None
         try:
             events = self._dispatch(messages)
             return events if self.state in _OVER else events + self._read(data)
@@ -235,19 +258,20 @@ class ServerSession:
             raise
 
     def _read(self, data: bytes) -> list[ServerEvent]:
-        if self.state is State.HANDSHAKE:
+        if self._handshake is not None:
             self._out.append(self._handshake.receive(data))
             if not self._handshake.done:
                 return []
             self._move(_Step.GREETED)
             data = self._handshake.rest
+            self._handshake = None
         events = self._dispatch(self._reader.feed(data))
         acknowledgement = self._acks.pull_acknowledgement()
         if acknowledgement:
             self._out.append(acknowledgement)
         return events
 
-    def _dispatch(self, messages: list[m.Message]) -> list[ServerEvent]:
+    def _dispatch(self, messages: Sequence[m.Message]) -> list[ServerEvent]:
         """Act on messages until there are no more, or one of them asks the owner, or ends the stream."""
         events: list[ServerEvent] = []
         for index, message in enumerate(messages):
@@ -336,7 +360,7 @@ class ServerSession:
         self._move(_Step.PUBLISH)
         self._stream, _, query = name.partition("?")
         self._stream_id = stream_id
-        connected = self._connected
+        connected, self._connected = self._connected, _NOT_CONNECTED
         events.append(PublishRequested(connected.app, connected.app_query, connected.tc_url, self._stream, query))
 
     def _on_play(self, command: m.Command, stream_id: int, events: list[ServerEvent]) -> None:
@@ -348,7 +372,7 @@ class ServerSession:
         self._move(_Step.PLAY)
         self._stream, _, query = name.partition("?")
         self._stream_id = stream_id
-        connected = self._connected
+        connected, self._connected = self._connected, _NOT_CONNECTED
         events.append(PlayRequested(connected.app, connected.app_query, connected.tc_url, self._stream, query))
 
 
