@@ -156,3 +156,11 @@ def test_openkls_publish_is_read_by_every_protocol(service: RunningService, clip
                 assert sum(line.startswith("0,") for line in read.stdout.splitlines()) == 25, url
         finally:
             process.kill()
+
+
+def test_every_row_of_the_documented_matrix_names_a_test_that_is_there() -> None:
+    root = Path(__file__).parents[2]
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (root / "docs" / "reference" / "interop.md").read_text())
+    assert len(named) >= 10
+    for path, test in named:
+        assert f"def {test}(" in (root / path).read_text(), (path, test)
