@@ -79,6 +79,25 @@ async def test_master_tells_codecs_size_and_rate_and_is_not_stored(house: House)
     assert f"BANDWIDTH={size_bits // 2 + 1},AVERAGE-BANDWIDTH={size_bits // 2}" in stream
 
 
+@pytest.mark.parametrize(
+    ("codec", "name"), [(("-c:a", "aac"), "mp4a.40.2"), (("-c:a", "libmp3lame"), "mp4a.40.34")], ids=["aac", "mp3"]
+)
+async def test_sound_alone_plays(house: House, codec: tuple[str, ...], name: str) -> None:
+    peer = await house.published()
+    player = await Player.dial(house)
+    await player.ask("/live/s1.m3u8")
+    await seen(lambda: house.hls._packagers)
+    for tag in clip(*TONE, *codec, seconds=5.0):
+        await peer.media(*tag)
+    await player.reply()
+    stream = (await player.open()).text.splitlines()[2]
+    assert f'CODECS="{name}"' in stream
+    assert "RESOLUTION" not in stream
+    video, audio = decoded(await player.segment((await player.listing()).uris[0]))
+    assert not video
+    assert len(audio) >= 70  # two seconds of frames of 1,024 or 1,152 samples
+
+
 @pytest.mark.parametrize("path", ["/live/s1.m3u8", "/live/s1/index.m3u8"])
 async def test_both_urls_of_the_master_lead_to_the_media_playlist(house: House, path: str) -> None:
     player = await opened(house, path=path)
@@ -261,6 +280,14 @@ async def test_codecs_that_segments_cannot_carry_are_named(house: House, monkeyp
     reply = await player.get("/live/s1.m3u8")
     assert reply.status == 415
     assert reply.text == "HLS cannot carry this stream's av1; HTTP-FLV and RTMP can.\n"
+
+
+async def test_session_of_a_stream_that_is_long_over_is_404(house: House) -> None:
+    player = await opened(house)
+    await publisher_of(player).close()
+    await seen(lambda: the_packager(house).state is packager.State.ENDED)
+    the_packager(house).vanish()
+    assert (await player.get(player.url)).status == 404
 
 
 async def test_what_is_not_live_is_404_and_makes_no_packager(house: House) -> None:

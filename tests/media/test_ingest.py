@@ -201,3 +201,17 @@ def test_header_of_exactly_the_limit_is_kept_and_one_more_byte_is_not(monkeypatc
     roles, subject, _ = taken((9, fits), (9, over), (8, AUDIO_HEADER + bytes(100)), (18, METADATA + bytes(100)))
     assert roles == [Role.VIDEO_HEADER, Role.OTHER, Role.OTHER, Role.OTHER]
     assert subject.broken_headers == 3
+
+
+def test_size_and_frame_rate_of_hevc_are_read_from_its_parameter_sets() -> None:
+    x265 = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none")
+    tags = clip(*PICTURE, *x265, seconds=1.0)
+    reading, roles = read([tag for tag in tags if tag.type_id == flv.VIDEO])  # without the metadata that says it too
+    assert (reading.vcodec, reading.width, reading.height, reading.frame_rate) == ("hevc", 640, 360, 25)
+    assert roles[0] is Role.VIDEO_HEADER
+
+
+def test_broken_hevc_header_is_counted_and_carried() -> None:
+    roles, subject, _ = taken((flv.VIDEO, b"\x90hvc1broken"))
+    assert roles == [Role.VIDEO_HEADER]
+    assert subject.broken_headers == 1

@@ -137,7 +137,7 @@ async def test_ffmpeg_plays_over_hls_what_ffmpeg_pushes(house: House, tmp_path: 
         asyncio.create_task(hashes(house.hls_url("s1"), "v")),
         asyncio.create_task(hashes(house.hls_url("s1"), "a")),
     ]
-    await seen(lambda: house.viewers.online() == 2)
+    await seen(lambda: len(house.sessions) == 2)
     code, _, told = await pushing.ended()
     assert code == 0, told
     pictures, sounds = [await task for task in playing]

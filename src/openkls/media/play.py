@@ -39,7 +39,7 @@ HEAD_LIMIT_BYTES: Final = 8190
 HEAD_SECONDS: Final = 15.0
 # From an answer to the end of the next head. A player asks once in a target duration, and few of those are over 10 s.
 IDLE_SECONDS: Final = 30.0
-# To read one answer: a segment is at most 20 s long, so whoever takes three times that cannot follow anyway.
+# To read one answer: a segment is at most 30 s long, so whoever takes twice that cannot follow anyway.
 ANSWER_SECONDS: Final = 60.0
 # As nginx has it by default: what a connection has gathered is freed now and then.
 REQUESTS_LIMIT: Final = 1000

@@ -28,6 +28,12 @@ VIDEO_GONE_SECONDS: Final = 10.0  # without a frame for so long, segments are cu
 JUMP_SECONDS: Final = 10.0  # no message for so long is another time line
 JUMP_BACK_SECONDS: Final = 3.0  # above the skew of tracks that are interleaved badly
 
+_MIN_SEGMENT_MS: Final = int(1000 * MIN_SEGMENT_SECONDS)
+_MAX_SEGMENT_MS: Final = int(1000 * MAX_SEGMENT_SECONDS)
+_VIDEO_GONE_MS: Final = int(1000 * VIDEO_GONE_SECONDS)
+_JUMP_MS: Final = int(1000 * JUMP_SECONDS)
+_JUMP_BACK_MS: Final = int(1000 * JUMP_BACK_SECONDS)
+
 AUDIO_GROUP_BYTES: Final = 2_930  # 16 packets
 AUDIO_GROUP_MS: Final = 300  # below the lead the frames have over the clock
 AUDIO_SLACK_TICKS: Final = 2 * TICKS_PER_MS  # what rounding to milliseconds explains
@@ -38,6 +44,7 @@ MAX_NEGATIVE_COMPOSITION_MS: Final = 1_000
 _ORIGIN_TICKS: Final = 2_000 * TICKS_PER_MS  # time 0: neither that nor the lead makes a clock negative
 _USUAL_FRAME_MS: Final = 40
 
+_LEGACY_AAC: Final = 10  # FLV 10.1, E.4.2.1
 VIDEO_CODECS: Final = frozenset(("h264", "hevc"))
 
 
@@ -94,7 +101,7 @@ class _Open:
         self.size += len(packets)
 
     def is_full(self, now_ms: int, more_bytes: int) -> bool:
-        return now_ms - self.start_ms >= 1000 * MAX_SEGMENT_SECONDS or self.size + more_bytes > MAX_SEGMENT_BYTES
+        return now_ms - self.start_ms >= _MAX_SEGMENT_MS or self.size + more_bytes > MAX_SEGMENT_BYTES
 
 
 class Segmenter:
@@ -240,7 +247,7 @@ class Segmenter:
         return segment
 
     def _cut_before_video(self, current: _Open, keyframe: bool, now_ms: int, more_bytes: int) -> Segment | None:
-        long_enough = now_ms - current.start_ms >= 1000 * MIN_SEGMENT_SECONDS
+        long_enough = now_ms - current.start_ms >= _MIN_SEGMENT_MS
         if keyframe:
             if self._encodings is None and self._decodable is None and not long_enough:
                 # the audio that some publishers send before their video: too short to begin a time line with
@@ -270,40 +277,52 @@ class Segmenter:
 
     def _take_audio(self, message: MediaReceived) -> Segment | None:
         payload = message.payload
-        tag = flv.parse_audio(payload)
-        if tag.codec == "aac":
-            audio = self._aac
-        elif tag.codec == "mp3":
-            self._mp3_seen = True
-            audio = _mp3(tag.sample_rate) if tag.sample_rate else None
+        if payload[0] >> 4 == _LEGACY_AAC:  # nearly all there is: the rest of its header says nothing
+            audio, offset = self._aac, 2
         else:
-            self.left_out.add(tag.codec)
-            audio = None
+            audio, offset = self._classify_audio(payload)
         if audio is None:
             self.dropped_frames += 1
             return None
         now_ms, segment = self._advance(message.timestamp)
-        size = len(payload) - tag.body_offset
-        if size > (MAX_MP3_BYTES if audio.adts is None else aac.MAX_ADTS_FRAME_BYTES):
+        size = len(payload) - offset
+        if not 0 < size <= (MAX_MP3_BYTES if audio.adts is None else aac.MAX_ADTS_FRAME_BYTES):
             self.broken_frames += 1
             return segment
         current = self._open
         if current is not None:
-            segment = self._cut_before_audio(current, audio, now_ms, size)
-            if segment is not None:
-                self._open = _Open(now_ms)
+            if (
+                now_ms - current.start_ms >= _MIN_SEGMENT_MS
+                or size + current.size > MAX_SEGMENT_BYTES
+                or audio is not self._audio
+            ):
+                cut = self._cut_before_audio(current, audio, now_ms, size)
+                if cut is not None:
+                    segment = cut
+                    self._open = _Open(now_ms)
         elif self._video is None or self._is_video_gone(now_ms):
             self._open = _Open(now_ms)
-        self._gather(audio, now_ms, payload[tag.body_offset :])
+        self._gather(audio, now_ms, payload[offset:])
         return segment
 
+    def _classify_audio(self, payload: bytes) -> tuple[_Audio | None, int]:
+        """The encoding of a frame, None if it cannot be carried, and where the frame begins."""
+        tag = flv.parse_audio(payload)
+        if tag.codec == "aac":
+            return self._aac, tag.body_offset
+        if tag.codec == "mp3":
+            self._mp3_seen = True
+            return _mp3(tag.sample_rate) if tag.sample_rate else None, tag.body_offset
+        self.left_out.add(tag.codec)
+        return None, 0
+
     def _is_video_gone(self, now_ms: int) -> bool:
-        return now_ms - self._video_seen_ms > 1000 * VIDEO_GONE_SECONDS
+        return now_ms - self._video_seen_ms > _VIDEO_GONE_MS
 
     def _cut_before_audio(self, current: _Open, audio: _Audio, now_ms: int, more_bytes: int) -> Segment | None:
         if self._decodable is None or self._is_video_gone(now_ms):
             changed = audio is not self._audio and self._audio is not None
-            if changed or now_ms - current.start_ms >= 1000 * MIN_SEGMENT_SECONDS:
+            if changed or now_ms - current.start_ms >= _MIN_SEGMENT_MS:
                 return self._finish(current, now_ms)
         if current.is_full(now_ms, more_bytes):
             self.forced_cuts += 1
@@ -362,7 +381,7 @@ class Segmenter:
             return timestamp, None
         step_ms = (timestamp - clock_ms + 0x80000000 & 0xFFFFFFFF) - 0x80000000
         now_ms = self._clock_ms = clock_ms + step_ms
-        if -1000 * JUMP_BACK_SECONDS <= step_ms <= 1000 * JUMP_SECONDS:
+        if -_JUMP_BACK_MS <= step_ms <= _JUMP_MS:
             return now_ms, None
         self.jumps += 1
         segment = self._end_here()
