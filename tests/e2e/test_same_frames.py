@@ -14,7 +14,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -54,11 +54,13 @@ class Material:
     arguments: tuple[str, ...]
     protocols: tuple[str, ...] = ("rtmp", "flv", "hls")
     has_video: bool = True
-    filters: dict[str, str] = field(default_factory=dict, hash=False)
-    """Bitstream filters for video, by protocol, that take the container's framing off."""
 
 
-ANNEX_B: Final = "h264_mp4toannexb,filter_units=remove_types=7-9"
+# Take a container's framing off, and the parameter sets and delimiters that one of them repeats.
+ANNEX_B: Final = {
+    "libx264": "h264_mp4toannexb,filter_units=remove_types=7-9",
+    "libx265": "hevc_mp4toannexb,filter_units=remove_types=32-35",
+}
 BY_TAG: Final = ("rtmp", "flv")
 MATERIALS: Final = {
     "h264-aac": Material((*H264, "-bf", "0", *AAC)),
@@ -70,9 +72,8 @@ MATERIALS: Final = {
     "hevc-aac": Material(
         (
             *(*FLAT, *TONE, "-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p"),
-            *("-x265-params", "log-level=none:keyint=50:min-keyint=50:scenecut=0:bframes=2", *AAC),
-        ),
-        BY_TAG,
+            *("-x265-params", "log-level=none:info=0:keyint=50:min-keyint=50:scenecut=0:bframes=2:open-gop=0", *AAC),
+        )
     ),
     "av1-aac": Material(
         (*FLAT, *TONE, "-c:v", "libaom-av1", "-usage", "realtime", "-cpu-used", "8", "-g", "50", *AAC), BY_TAG
@@ -114,8 +115,9 @@ def reading(url: str, material: Material) -> list[str]:
     if url.endswith(".m3u8"):
         command += ["-live_start_index", "0"]
     command += ["-i", url, "-map", "0:v?", "-map", "0:a?", "-c", "copy"]
-    if "libx264" in material.arguments:
-        command += ["-bsf:v", ANNEX_B]
+    for encoder, filters in ANNEX_B.items():
+        if encoder in material.arguments:
+            command += ["-bsf:v", filters]
     if url.endswith(".m3u8") and "aac" in material.arguments:
         command += ["-bsf:a", "aac_adtstoasc"]
     return [*command, "-f", "framehash", "-"]

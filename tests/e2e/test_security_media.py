@@ -349,15 +349,13 @@ def test_class_10_media_in_any_disorder_neither_ends_the_publish_nor_its_viewers
     messages = BROKEN_MEDIA[name]
     with publisher(service, stream) as attacker, player(service, stream) as watching:
         watching.heard(b"NetStream.Play.Start")
-        with flv_player(service, stream):
-            playlist = threading.Thread(target=ask, args=(service, f"/live/{stream}/index.m3u8"))
-            playlist.start()
+        # HLS is made from the first request of a playlist on, which may have to wait for a segment.
+        with flv_player(service, stream), asking(service, f"/live/{stream}/index.m3u8"):
             for second in range(8):
                 for type_id, body in messages:
                     attacker.send(media(type_id, body, 1000 * second))
             attacker.send(media(m.DATA, amf0.encode("onTextData", "still here"), 8000, csid=4))
             watching.heard(b"still here")
-            playlist.join()
 
 
 def flv_player(service: RunningService, stream: str) -> socket.socket:
@@ -367,10 +365,16 @@ def flv_player(service: RunningService, stream: str) -> socket.socket:
     return connection
 
 
+def asking(service: RunningService, target: str) -> socket.socket:
+    """A GET under way, whose target goes out as it is."""
+    connection = socket.create_connection(("127.0.0.1", service.play_port), 2 * DEADLINE_SECONDS)
+    connection.sendall(f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode("latin-1"))
+    return connection
+
+
 def ask(service: RunningService, target: str) -> bytes:
-    """The answer to a GET whose target goes out as it is."""
-    with socket.create_connection(("127.0.0.1", service.play_port), 2 * DEADLINE_SECONDS) as connection:
-        connection.sendall(f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode("latin-1"))
+    """The answer to a GET."""
+    with asking(service, target) as connection:
         said = b""
         with contextlib.suppress(ConnectionError):
             while piece := connection.recv(65536):

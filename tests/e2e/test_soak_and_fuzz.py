@@ -122,6 +122,9 @@ def test_soak_finds_descriptors_left_open_and_viewers_that_never_came() -> None:
     watch.descriptors_after += 1
     assert soak.faults(watch, "") == [f"{soak.DESCRIPTORS_MORE_MAX + 1} descriptors were left open"]
     watch = good_watch()
+    watch.connections_after = 1
+    assert soak.faults(watch, "") == ["1 connections were left open"]
+    watch = good_watch()
     del watch.viewers["hls left"]
     assert soak.faults(watch, "") == ["nobody watched by hls"]
 

@@ -64,11 +64,12 @@ class Cache:
             self._clear()
 
     def headers(self, timestamp: int) -> Iterator[tuple[Role, MediaReceived]]:
-        """Metadata and sequence headers, in the order players want them, at the time of what follows them."""
+        """Metadata and sequence headers, in the order players want them, at the time of what follows them; metadata at
+        0, as FFmpeg 5.1 (ffprobe, mpv) takes it for a track of text anywhere else."""
         for role in _HEADERS:
             header = self._headers.get(role)
             if header is not None:
-                yield role, header._replace(timestamp=timestamp)
+                yield role, header._replace(timestamp=0 if role is Role.METADATA else timestamp)
 
     def start(self) -> Iterable[tuple[Role, MediaReceived]]:
         """The headers in force at the last key frame, that frame, and everything since; where there is none, the
