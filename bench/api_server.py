@@ -39,6 +39,9 @@ class _Silent:
     def kick(self, code: BreakCode) -> None:
         """Nothing to cut."""
 
+    def catch_up(self) -> None:
+        """Nothing waits to be read."""
+
     def silent_seconds(self) -> float:
         """It never is."""
         return 0.0

@@ -80,6 +80,9 @@ class Encoder:
         if self.failure is not None:
             raise self.failure
 
+    def catch_up(self) -> None:
+        """Nothing waits to be read."""
+
     def silent_seconds(self) -> float:
         return 0.0
 

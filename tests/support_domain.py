@@ -18,6 +18,9 @@ class FakePublisher:
         if self.broken is not None:
             raise self.broken
 
+    def catch_up(self) -> None:
+        """Nothing waits to be read."""
+
     def silent_seconds(self) -> float:
         return self.silent
 

@@ -96,6 +96,9 @@ class Encoder:
         if self.broken:
             raise OSError("the connection could not be closed")
 
+    def catch_up(self) -> None:
+        """Nothing waits to be read."""
+
     def silent_seconds(self) -> float:
         return 0.0 if self._silent_since is None else self._loop.now - self._silent_since
 

@@ -105,5 +105,8 @@ class _Publisher:
     def kick(self, code: object) -> None:
         raise AssertionError("a changed configuration cuts nobody")
 
+    def catch_up(self) -> None:
+        """Nothing waits to be read."""
+
     def silent_seconds(self) -> float:
         return 0.0

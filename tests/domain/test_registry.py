@@ -47,6 +47,20 @@ def test_claim_refuses_a_busy_name_under_whatever_domain() -> None:
     assert registry.claim(session(key(unique_name="other")), 1000) == Claim()
 
 
+def test_holder_that_has_left_without_anybody_having_seen_it_is_no_holder() -> None:
+    registry = Registry(Blacklist())
+
+    class Gone(FakePublisher):
+        def catch_up(self) -> None:
+            registry.release(former)
+
+    former = session(publisher=Gone())
+    registry.claim(former, 1000)
+    successor = session()
+    assert registry.claim(successor, 1000) == Claim()
+    assert registry.holds(successor)
+
+
 def test_forbidden_is_told_before_busy() -> None:
     blacklist = Blacklist()
     registry = Registry(blacklist)

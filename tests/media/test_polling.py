@@ -22,6 +22,7 @@ class Sink(asyncio.Protocol):
         self.taken: list[bytes] = []
         self.ended = asyncio.get_running_loop().create_future()
         self.aborted = False
+        self.eofs = 0
         self.fault: Exception | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -31,6 +32,9 @@ class Sink(asyncio.Protocol):
         self.taken.append(data)
         if self.fault is not None:
             raise self.fault
+
+    def eof_received(self) -> None:
+        self.eofs += 1
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.ended.set_result(exc)
@@ -124,6 +128,17 @@ async def test_descriptor_of_a_transport_that_is_closing_is_not_read(pair: Pair)
     assert len(pair.poller) == 0
 
 
+async def test_poll_out_of_turn_reads_at_once_and_finds_the_end(pair: Pair) -> None:
+    pair.poller.poll(pair.sink)
+    pair.poller.join(pair.sink, pair.sink.transport)
+    pair.peer.sendall(b"x")
+    pair.poller.poll(pair.sink)
+    assert (pair.sink.taken, pair.sink.eofs) == ([b"x"], 0)
+    pair.peer.close()
+    pair.poller.poll(pair.sink)
+    assert (pair.sink.eofs, len(pair.poller)) == (1, 0)
+
+
 async def test_descriptor_that_fails_is_given_back(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     pair.poller.join(pair.sink, pair.sink.transport)
     phase = next(phase for phase in pair.poller._phases if phase)
@@ -134,7 +149,7 @@ async def test_descriptor_that_fails_is_given_back(pair: Pair, monkeypatch: pyte
     with monkeypatch.context() as patched:
         patched.setattr(polling.os, "readv", fail)
         pair.poller._poll(phase, pair.sink)
-    assert len(pair.poller) == 0
+    assert (len(pair.poller), pair.sink.eofs) == (0, 1)
 
 
 async def test_bug_of_one_connection_ends_it_and_no_other(pair: Pair, caplog: pytest.LogCaptureFixture) -> None:
@@ -192,6 +207,13 @@ async def test_polled_publisher_that_leaves_is_seen(merged: House, leaves: str) 
     await getattr(peer, leaves)()
     await seen(lambda: [row.reason for row in merged.rows()] == [Reason.CLOSED])
     assert len(merged.rtmp.poller) == 0
+
+
+async def test_encoder_that_comes_back_at_once_is_not_taken_for_a_second_one(merged: House) -> None:
+    for _ in range(5):
+        peer = await merged.published()  # fails when it is refused
+        await peer.close()
+    await seen(lambda: [row.reason for row in merged.rows()] == [Reason.CLOSED] * 5)
 
 
 async def test_polled_publisher_is_cut_and_told_so(merged: House) -> None:

@@ -73,6 +73,9 @@ class Publisher(Protocol):
     def kick(self, code: BreakCode) -> None:
         """Cut the publisher and, when the code is FORBIDDEN, its viewers, at once. Idempotent; never awaits."""
 
+    def catch_up(self) -> None:
+        """Take in what the peer has sent and nobody has read yet; that it has left is a part of it. Never awaits."""
+
     def silent_seconds(self) -> float:
         """Seconds since the last byte arrived from the peer."""
 

@@ -9,8 +9,9 @@ The window that is left for the hub is shorter by that, so that a viewer waits n
 (`gather_ms`). Publishers are spread over PHASES, that no turn of the loop has them all; a phase is polled at exact
 multiples of its time, whatever its publishers send.
 
-Everything else stays the transport's: what is written, and the end. When the peer has left, or the connection has
-failed, reading is given back to the transport, which finds that out for itself. A transport closes its descriptor no
+Everything else stays the transport's: what is written, and the close. When the peer has left, or the connection has
+failed, the publish ends there and then, and reading is given back to the transport, which finds out for itself. Whoever
+must know now whether a publisher is still there polls it (``poll``). A transport closes its descriptor no
 earlier than in the turn after it says that it is closing, so that none is read that is another's by then.
 """
 
@@ -42,6 +43,9 @@ class Polled(Protocol):
 
     def data_received(self, data: bytes) -> None:
         """As asyncio's."""
+
+    def eof_received(self) -> bool | None:
+        """As asyncio's; it may come twice."""
 
     def abort(self) -> None:
         """Close now."""
@@ -81,6 +85,13 @@ class Poller:
             self._timer.cancel()
             self._timer = None
 
+    def poll(self, connection: Polled) -> None:
+        """Read at once what has come for a connection, if it is one of those polled."""
+        for phase in self._phases:
+            if connection in phase:
+                self._poll(phase, connection)
+                return
+
     def _set_timer(self) -> None:
         # Whole phases that the loop was late by are passed over; what is polled later has more to read.
         step = POLL_MS / PHASES / 1000
@@ -107,10 +118,11 @@ class Poller:
                 count_bytes = os.readv(descriptor, (self._buffer,))
             except BlockingIOError:
                 return
-            except OSError:  # the transport will be told the same, or that the peer has left
+            except OSError:  # the peer has reset it: no more will come
                 count_bytes = 0
             if not count_bytes:
                 self.leave(connection)
+                connection.eof_received()
                 return
             self._hand_over(connection, bytes(self._buffer[:count_bytes]))
             if count_bytes < len(self._buffer):

@@ -253,6 +253,10 @@ class RtmpConnection(asyncio.Protocol):
         self._machine.end_publish(int(code), _text_of(code))
         self._close()
 
+    def catch_up(self) -> None:
+        """Publisher's port: read what has come, where it waits for a poll."""
+        self._listener.poller.poll(self)
+
     def silent_seconds(self) -> float:
         """Publisher's port: seconds since the last byte."""
         return self._loop.time() - self._last_byte
