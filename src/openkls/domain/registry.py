@@ -1,11 +1,11 @@
 """Who publishes what, now. Rule: every gate is one synchronous step; between question and answer nothing else runs.
 
 Theory of operation. A name is free or held by exactly one session. ``claim`` decides in one step whether the key is
-forbidden, whether the name is busy, and inserts. A holder whose goodbye has come and not been read yet reads it first; one
-whose peer has been silent for SILENT_SECONDS yields: a half-open connection must not lock its own encoder out. One that
-is still being opened does not: nothing is read from it until it has its answer, which comes within the deadline of its
-opening. ``release`` frees a name only if the session given still holds it, so a late goodbye never frees the successor's
-claim. ``evict`` takes the name away from whoever holds that key.
+forbidden, whether the name is busy, and inserts. A holder whose goodbye has come and not been read yet reads it first;
+one whose peer has been silent for SILENT_SECONDS yields: a half-open connection must not lock its own encoder out. One
+that is still being opened does not: nothing is read from it until it has its answer, which comes within the deadline
+of its opening. ``release`` frees a name only if the session given still holds it, so a late goodbye never frees the
+successor's claim. ``evict`` takes the name away from whoever holds that key.
 """
 
 from collections.abc import Iterator
