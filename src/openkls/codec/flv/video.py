@@ -2,7 +2,7 @@
 
 from typing import Final, NamedTuple
 
-from openkls.codec.flv.enhanced import Kind, parse_ex_header
+from openkls.codec.flv.enhanced import NO_BODY_NEEDED, Kind, parse_ex_header
 
 
 class VideoTag(NamedTuple):
