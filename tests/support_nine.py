@@ -40,7 +40,12 @@ def run_all_nine(call: Call, service: RunningService, clip: Path) -> None:
     one = {**door, "Stream": STREAM}
     today = int(time.time())
     with pushing(clip, service.push_url(STREAM)) as encoder, _Viewer(service, STREAM):
-        live = until(lambda: good("ListRealtimeStreamsInfo", Stream=STREAM)["Streams"], 20, POLL_SECONDS)[0]
+
+        def watched() -> dict[str, Any]:
+            streams = good("ListRealtimeStreamsInfo", Stream=STREAM)["Streams"]
+            return dict(streams[0]) if streams and streams[0]["Acodec"] else {}  # its first media has been read
+
+        live = until(watched, 20, POLL_SECONDS)
         assert (live["Stream"], live["OnlineUser"], live["Vcodec"], live["Acodec"]) == (STREAM, 1, "h264", "aac")
         assert live["Pulls"][0]["Stream"] == STREAM
         pushed = good("ListRealtimePubStreamsInfo", **one)

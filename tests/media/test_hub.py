@@ -809,7 +809,7 @@ def test_tap_is_replayed_the_start_and_what_is_pending_and_then_does_not_wait_fo
     bucket = Bucket()
     stage.hub.tap(bucket)
     assert bucket.taken == [
-        (Role.METADATA, 0, 0),
+        (Role.METADATA, 200, 0),
         (Role.VIDEO_HEADER, 200, 2),
         (Role.AUDIO_HEADER, 200, 1),
         (Role.KEY_FRAME, 200, 5),

@@ -96,7 +96,7 @@ async def push(house: House, clip_file: Path, stream: str = "s1") -> Tool:
 @pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
 async def test_ffmpeg_plays_over_rtmp_and_flv_what_ffmpeg_pushes(house: House, clip_file: Path) -> None:
     pushing = await push(house, clip_file)
-    await seen(house.session)
+    await seen(lambda: (session := house.session()) and session.started)
     urls = (house.url("s1"), house.flv_url("s1"))
     playing = [await Tool.run(FFMPEG, "-v", "error", "-i", url, "-c", "copy", "-f", "flv", "-") for url in urls]
     await seen(lambda: house.viewers.online() == 2)
@@ -132,7 +132,7 @@ async def test_ffmpeg_plays_over_hls_what_ffmpeg_pushes(house: House, tmp_path: 
     tags = clip(*CLIP, seconds=9.0)
     path.write_bytes(flv.build_header(audio=True, video=True) + b"".join(flv.build_tag(*tag) for tag in tags))
     pushing = await push(house, path)
-    await seen(house.session)
+    await seen(lambda: (session := house.session()) and session.started)
     playing = [
         asyncio.create_task(hashes(house.hls_url("s1"), "v")),
         asyncio.create_task(hashes(house.hls_url("s1"), "a")),
@@ -159,7 +159,7 @@ async def test_ffmpeg_is_told_why_it_is_refused(house: House, clip_file: Path) -
 
 async def test_ffmpeg_is_told_why_it_is_cut(house: House, clip_file: Path) -> None:
     pushing = await push(house, clip_file)
-    await seen(house.session)
+    await seen(lambda: (session := house.session()) and session.started)
     await house.forbids.forbid(key())
     code, _, told = await pushing.ended()
     assert code != 0

@@ -51,8 +51,8 @@ class Play(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     listen: str = "127.0.0.1:8081"
     merge_ms: int = 150
-    republish_grace_seconds: float = 5.0
     by_address: bool = True
+    republish_grace_seconds: float = 5.0
 
 
 class StoreSection(_Reticent, frozen=True, forbid_unknown_fields=True):

@@ -6,6 +6,7 @@ Rule: bounded in messages and bytes, whatever the publisher sends; a stream beyo
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from openkls.codec import flv
 from openkls.codec.rtmp.events import MediaReceived
 from openkls.media.ingest import Role
 from openkls.media.wires import Wire
@@ -21,6 +22,15 @@ _AUDIO: Final = Role.AUDIO
 _HEADERS: Final = (Role.METADATA, Role.VIDEO_HEADER, Role.AUDIO_HEADER)
 
 
+def opening(start: Iterable[tuple[Role, MediaReceived]], fresh: bool) -> list[MediaReceived]:
+    """The messages a viewer starts, or starts anew, from. One that is ``fresh`` gets the metadata at time 0: anywhere
+    else FFmpeg 5.1 (ffprobe, mpv) takes it for a track of text."""
+    messages = [message for _, message in start]
+    if fresh and messages and messages[0].type_id == flv.SCRIPT:
+        messages[0] = messages[0]._replace(timestamp=0)
+    return messages
+
+
 class Cache:
     """The headers in force, and the stream since its last key frame."""
 
@@ -31,7 +41,7 @@ class Cache:
         self._gop: list[tuple[Role, MediaReceived]] = []
         """The headers in force at the last key frame, that frame, and everything since."""
         self._gop_bytes = 0
-        self._bursts: dict[Wire, bytes] = {}
+        self._bursts: dict[tuple[Wire, bool], bytes] = {}
         self._last_timestamp = 0
         self.has_audio = False
         self.has_video = False
@@ -64,24 +74,24 @@ class Cache:
             self._clear()
 
     def headers(self, timestamp: int) -> Iterator[tuple[Role, MediaReceived]]:
-        """Metadata and sequence headers, in the order players want them, at the time of what follows them; metadata at
-        0, as FFmpeg 5.1 (ffprobe, mpv) takes it for a track of text anywhere else."""
+        """Metadata and sequence headers, in the order players want them, at the time of what follows them."""
         for role in _HEADERS:
             header = self._headers.get(role)
             if header is not None:
-                yield role, header._replace(timestamp=0 if role is Role.METADATA else timestamp)
+                yield role, header._replace(timestamp=timestamp)
 
     def start(self) -> Iterable[tuple[Role, MediaReceived]]:
         """The headers in force at the last key frame, that frame, and everything since; where there is none, the
         headers in force now."""
         return self._gop or self.headers(self._last_timestamp)
 
-    def burst(self, wire: Wire) -> bytes:
-        """The bytes of what a viewer starts from; the same object for all who come before the next message."""
-        burst = self._bursts.get(wire)
+    def burst(self, wire: Wire, fresh: bool) -> bytes:
+        """The bytes of what a viewer starts from, ``fresh`` for one that has had nothing yet; the same object for all
+        who come before the next message."""
+        burst = self._bursts.get((wire, fresh))
         if burst is None:
             start = self.start() if self.can_start(wire) else ()
-            burst = self._bursts[wire] = wire.join(message for _, message in start)
+            burst = self._bursts[wire, fresh] = wire.join(opening(start, fresh))
         return burst
 
     def _append(self, role: Role, message: MediaReceived) -> None:

@@ -32,7 +32,7 @@ from openkls.codec.rtmp.events import MediaReceived
 from openkls.domain.keys import StreamName
 from openkls.domain.timeline import Timeline
 from openkls.domain.viewers import Group, Viewers
-from openkls.media.cache import Cache
+from openkls.media.cache import Cache, opening
 from openkls.media.ingest import Role
 from openkls.media.wires import Wire
 
@@ -51,7 +51,7 @@ class Viewer:
     """One playing connection, as the hub sees it. ``on_over(cut)`` is called once, when the hub ends it: with ``cut``
     nothing more may be waited for."""
 
-    __slots__ = ("group", "lagging_since", "limit_bytes", "on_over", "transport", "wire")
+    __slots__ = ("fresh", "group", "lagging_since", "limit_bytes", "on_over", "transport", "wire")
 
     def __init__(self, wire: Wire, transport: asyncio.WriteTransport, on_over: Callable[[bool], None]) -> None:
         self.wire = wire
@@ -60,6 +60,8 @@ class Viewer:
         self.group: Group | None = None
         self.limit_bytes = BACKLOG_LIMIT_BYTES
         self.lagging_since: float | None = None
+        self.fresh = True
+        """It has been sent nothing yet."""
 
 
 class Tap(Protocol):
@@ -141,13 +143,14 @@ class Hub:
     def subscribe(self, viewer: Viewer, domain_id: str) -> None:
         """Count a viewer in and send it what it can start from."""
         now = self._loop.time()
-        burst = self._cache.burst(viewer.wire)
+        burst = self._cache.burst(viewer.wire, fresh=True)
         viewer.group = self._viewers.join(self.name, viewer.wire.protocol, domain_id, now)
         viewer.limit_bytes = BACKLOG_LIMIT_BYTES + len(burst)
         if not self._cache.can_start(viewer.wire):
             viewer.lagging_since = now
         self._audiences.setdefault(viewer.group, set()).add(viewer)
         if burst:
+            viewer.fresh = False
             viewer.transport.write(burst)
             viewer.group.sent.add(now, len(burst))
 
@@ -333,7 +336,8 @@ class Hub:
         if not flush.can_resume(viewer.wire):
             return b""
         viewer.lagging_since = None
-        return flush.resumption(viewer.wire)
+        fresh, viewer.fresh = viewer.fresh, False
+        return flush.resumption(viewer.wire, fresh)
 
     def _snapshot(self) -> list[Viewer]:
         return [viewer for audience in self._audiences.values() for viewer in audience]
@@ -350,7 +354,7 @@ class _Flush:
         self._whole: dict[Wire, bytes] = {}
         self.size_bytes = sum(len(message.payload) for message in self._messages)
         # Headers that come with this flush stand at their own place in it.
-        self._headers_before = [header for _, header in cache.headers(self._messages[0].timestamp)]
+        self._headers_before = list(cache.headers(self._messages[0].timestamp))
         for role, message in pending:
             cache.add(role, message)
         self.has_key_frame = any(role is Role.KEY_FRAME for role, _ in pending)
@@ -366,12 +370,12 @@ class _Flush:
             whole = self._whole[wire] = wire.join(self._messages)
         return whole
 
-    def resumption(self, wire: Wire) -> bytes:
-        """For a viewer that has missed something: as for one that has just come."""
+    def resumption(self, wire: Wire, fresh: bool) -> bytes:
+        """For a viewer that has missed something, or (``fresh``) has had nothing yet."""
         if self._waits_for_key_frame(wire):
             # The cache begins at the last key frame; as this flush has one, the cache is a part of this flush.
-            return self._cache.burst(wire)
-        return wire.join(self._headers_before) + self.whole(wire)
+            return self._cache.burst(wire, fresh)
+        return wire.join(opening(self._headers_before, fresh)) + self.whole(wire)
 
     def _waits_for_key_frame(self, wire: Wire) -> bool:
         return self._cache.has_video and wire.needs_key_frame
