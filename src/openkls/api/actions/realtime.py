@@ -23,7 +23,7 @@ from openkls.domain.quality import round_half_up, whole
 from openkls.domain.session import Session
 from openkls.domain.viewers import PullProtocol
 
-# About 5 ms of rows, half of what a turn of the loop may take (design: Fan-out).
+# About 7 ms of rows, less than a turn of the loop may take (10 ms).
 SLICE_ROWS = 500
 # Ten of them make a kbps, which has one digit after the point.
 KBPS_STEP_BPS = 100
