@@ -1,12 +1,15 @@
 """Rows and stores for the tests of the durable ports."""
 
+import asyncio
 import itertools
 import uuid
 from dataclasses import replace
+from pathlib import Path
 
 from openkls.domain.keys import StreamKey
 from openkls.domain.ports import HistoryQuery
 from openkls.domain.session import BreakCode, HistoryRow, Reason, SessionFacts
+from openkls.store import open_store
 
 SECRET = bytes(range(32))
 URL = "sqlite:///openkls.db"
@@ -54,3 +57,13 @@ def build_query(key: StreamKey = KEY, stream: str | None = None, **other: int | 
         limit=1000,
     )
     return replace(query, **other)
+
+
+def migrated(url: str) -> str:
+    """Bring a database's schema up to date."""
+
+    async def work() -> None:
+        await (await open_store(url, Path(), SECRET, deadline_seconds=20)).close()
+
+    asyncio.run(work())
+    return url

@@ -1,20 +1,43 @@
 """Stores to test: every test of a port runs over every adapter named here."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from openkls.store import Store, open_store
-from support_store import SECRET, URL
+from support_store import SECRET, URL, migrated
+from tools.postgres import PrivatePostgres
 
 Reopen = Callable[[], Awaitable[Store]]
 
+_numbers = itertools.count()
 
-@pytest.fixture(params=["sqlite"])
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PrivatePostgres]:
+    """A PostgreSQL server of our own for all tests, with a database to copy whose schema is the newest."""
+    with PrivatePostgres() as server:
+        migrated(server.create("migrated"))
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: PrivatePostgres) -> Iterator[str]:
+    """A new database."""
+    name = f"test{next(_numbers)}"
+    yield postgres.create(name, template="migrated")
+    postgres.drop(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest) -> str:
     """The [store] url of each adapter; the contract's tests know no more of it."""
-    return {"sqlite": URL}[request.param]
+    if request.param == "sqlite":
+        return URL
+    found: str = request.getfixturevalue("postgres_url")
+    return found
 
 
 @pytest.fixture
