@@ -2,54 +2,16 @@
 
 import asyncio
 import random
-from collections import Counter
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import select
 
 from openkls.domain.session import BreakCode, HistoryRow, Reason
 from openkls.store import Store, counts, open_store
-from openkls.store.tables import LEVELS, history, history_counts
-from support_store import KEY, NOON, SECRET, build_facts, build_query, build_row
+from support_store import KEY, NOON, SECRET, build_facts, build_query, build_row, check_exact, read_counts
 
 DAY = NOON - NOON % 86400
-Counts = dict[tuple[str, bool, int, int], int]
-
-
-async def read(store: Store) -> tuple[list[Any], Counts, set[tuple[str, bool, int, int]]]:
-    """All rows, all counts, and which of these are split."""
-
-    def question(connection: Any) -> tuple[list[Any], list[Any]]:
-        return connection.execute(select(history)).all(), connection.execute(select(history_counts)).all()
-
-    rows, cells = await store.readers.ask(question)
-    assert all(cell.row_count > 0 for cell in cells)
-    return (
-        rows,
-        {(cell.stream, cell.errors, cell.seconds, cell.start): cell.row_count for cell in cells},
-        {(cell.stream, cell.errors, cell.seconds, cell.start) for cell in cells if cell.split},
-    )
-
-
-async def check_exact(store: Store) -> Counts:
-    """Every count is that of its rows, and there is one wherever there has to be."""
-    rows, found, split = await read(store)
-    expected: Counter[tuple[str, bool, int, int]] = Counter()
-    for row in rows:
-        kinds = ([False] if row.accepted else []) + ([True] if row.code != 200 or not row.accepted else [])
-        for errors in kinds:
-            for stream in ("", row.stream):
-                above = True
-                for seconds in LEVELS:
-                    cell = (stream, errors, seconds, row.pub_time - row.pub_time % seconds)
-                    if above:
-                        expected[cell] += 1
-                    above = above and cell in split
-    assert found == expected
-    assert {cell for cell, count in found.items() if count > counts.SPLIT_ROWS and cell[2] > 60} <= split
-    return found
 
 
 @pytest.fixture
@@ -99,10 +61,10 @@ async def test_counts_stay_exact_through_writes_of_every_kind(store: Store) -> N
     assert (await store.history.page(build_query(limit=0))).total == sum(row.accepted for row in kept)
     for before in (DAY + 3, DAY + 86400, DAY + 86400 + 77, DAY + 5 * 86400):
         await store.history.purge(before, batch=7)
-        rows, _, _ = await read(store)
+        rows, _, _ = await read_counts(store)
         assert all(row.fin_time >= before for row in rows)
         await check_exact(store)
-    rows, found, _ = await read(store)
+    rows, found, _ = await read_counts(store)
     assert (rows, found) == ([], {})
 
 

@@ -5,8 +5,9 @@ SQLAlchemy's and the drivers' own transactions are switched off (AUTOCOMMIT): th
 COMMIT themselves, as they must know the very moment at which a transaction holds.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, make_url
 from sqlalchemy.dialects.postgresql import insert
@@ -61,6 +62,10 @@ class Database(Protocol):
 
     def make_room(self, connection: Connection, fin_time: int) -> None:
         """See that history can take a row that ended then."""
+        ...
+
+    def copy(self, connection: Connection, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Insert many rows at once, within the caller's transaction. Names are ours, and not quoted."""
         ...
 
     def drop_days(self, before: int) -> int:

@@ -14,6 +14,7 @@ import contextlib
 import os
 import socket
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
 import psycopg
@@ -146,6 +147,13 @@ class Postgres:
             return
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK_SPACE}, {MIGRATING})")
         partitions.make(connection, day)
+
+    def copy(self, connection: Connection, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Insert many rows at once, by COPY."""
+        statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
+        with _driver(connection).cursor() as cursor, cursor.copy(statement.encode()) as lines:
+            for row in rows:
+                lines.write_row(row)
 
     def drop_days(self, before: int) -> int:
         """Remove the partitions of the days wholly before ``before``, each with its counts."""
