@@ -8,12 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from alembic import command
+from alembic.config import Config
 from sqlalchemy import select
 
 from openkls.domain.keys import StreamKey
 from openkls.domain.ports import HistoryQuery
 from openkls.domain.session import BreakCode, HistoryRow, Reason, SessionFacts
-from openkls.store import Store, counts, open_store
+from openkls.store import Store, counts, open_store, schema
+from openkls.store.sqlite import Sqlite
 from openkls.store.tables import LEVELS, history, history_counts
 
 SECRET = bytes(range(32))
@@ -107,3 +110,16 @@ async def check_exact(store: Store) -> Counts:
     assert found == expected
     assert {cell for cell, count in found.items() if count > counts.SPLIT_ROWS and cell[2] > 60} <= split
     return found
+
+
+def make_at(path: Path, revision: str) -> None:
+    """A new database as an earlier version made it."""
+    database = Sqlite(path)
+    connection = database.connect_writer()
+    database.begin_migrating(connection)
+    config = Config()
+    config.set_main_option("script_location", str(schema.STEPS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+    connection.exec_driver_sql("COMMIT")
+    connection.close()

@@ -1,34 +1,14 @@
 """Stores to test: every test of a port runs over every adapter named here."""
 
-import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from openkls.store import Store, open_store
-from support_store import SECRET, URL, migrated
-from tools.postgres import PrivatePostgres
+from support_store import SECRET, URL
 
 Reopen = Callable[[], Awaitable[Store]]
-
-_numbers = itertools.count()
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PrivatePostgres]:
-    """A PostgreSQL server of our own for all tests, with a database to copy whose schema is the newest."""
-    with PrivatePostgres() as server:
-        migrated(server.create("migrated"))
-        yield server
-
-
-@pytest.fixture
-def postgres_url(postgres: PrivatePostgres) -> Iterator[str]:
-    """A new database."""
-    name = f"test{next(_numbers)}"
-    yield postgres.create(name, template="migrated")
-    postgres.drop(name)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

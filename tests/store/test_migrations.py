@@ -3,26 +3,9 @@
 import sqlite3
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-
 from openkls.domain.session import BreakCode
-from openkls.store import counts, open_store, schema
-from openkls.store.sqlite import Sqlite
-from support_store import KEY, NOON, SECRET, URL, build_query, build_row, check_exact
-
-
-def make_at(path: Path, revision: str) -> None:
-    """A new database as an earlier version made it."""
-    database = Sqlite(path)
-    connection = database.connect_writer()
-    database.begin_migrating(connection)
-    config = Config()
-    config.set_main_option("script_location", str(schema.STEPS))
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)
-    connection.exec_driver_sql("COMMIT")
-    connection.close()
+from openkls.store import counts, open_store
+from support_store import KEY, NOON, SECRET, URL, build_query, build_row, check_exact, make_at
 
 
 async def test_rows_of_schema_2_are_there_and_counted(tmp_path: Path) -> None:

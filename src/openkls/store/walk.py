@@ -61,10 +61,11 @@ class Window:
         if self._start > self._end:
             return Pieces([], 0)
         bounds: Params = {"day_from": _floor(self._start, LEVELS[0]), "day_to": self._end}
-        for name, at in (("start", self._start), ("end", self._end)):
-            for seconds, below in itertools.pairwise(LEVELS):
-                bounds[f"{name}_{below}_from"] = _floor(at, seconds)
-                bounds[f"{name}_{below}_to"] = _floor(at, seconds) + seconds - 1
+        for seconds, below in itertools.pairwise(LEVELS):
+            bounds[f"start_{below}_from"] = _floor(self._start, below)
+            bounds[f"start_{below}_to"] = _floor(self._start, seconds) + seconds - 1
+            bounds[f"end_{below}_from"] = _floor(self._end, seconds)
+            bounds[f"end_{below}_to"] = self._end
         cells: dict[tuple[int, int], tuple[int, bool]] = {}
         last_end = 0
         for seconds, start, rows, split, end in self._connection.execute(_cells_statement(), self._series | bounds):
