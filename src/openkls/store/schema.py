@@ -22,7 +22,7 @@ def migrate(connection: Connection) -> None:
     config.attributes["connection"] = connection
     script = ScriptDirectory.from_config(config)
     known = {step.revision for step in script.walk_revisions()}
-    found = _revision(connection)
+    found = revision(connection)
     if found is not None and found not in known:
         raise SetupError(
             f"the database has schema {found}, this version of OpenKLS knows none newer than "
@@ -31,7 +31,8 @@ def migrate(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
-def _revision(connection: Connection) -> str | None:
+def revision(connection: Connection) -> str | None:
+    """The schema there is; None in an empty database."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
