@@ -104,3 +104,13 @@ def test_hls_bench_runs() -> None:
     said = bench("hls", "--no-peers", "--streams", "2", "--seconds", "1", "--rounds", "1")
     assert re.search(r"round 1: OpenKLS 150 ms .* 0 missed", said)
     assert re.search(r"of a core for each stream; first segment after \d+\.\d\d s", said)
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("store", ["sqlite", "postgresql"])
+def test_history_bench_runs(store: str) -> None:
+    said = bench(
+        "history", "--store", store, "--rows-small", "2000", "--rows-large", "4000", "--runs", "1", "--live", "50"
+    )
+    assert re.search(rf"{store}: 4,000 rows loaded at [0-9,]+ a second; \d+ bytes a session", said)
+    assert re.search(r"page 0, one dense stream +\d+\.\d\d +\d+\.\d\d +\d+\.\d\d +1\.5 (met|MISSED)", said)
