@@ -19,13 +19,12 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sqlalchemy import Connection
-
 from openkls.domain.keys import StreamKey
 from openkls.domain.ports import HistoryQuery
 from openkls.domain.session import BreakCode, HistoryRow, Reason, SessionFacts
 from openkls.store import Store, open_store
 from openkls.store.bulk import add_history
+from openkls.store.database import Database
 from tools.postgres import PrivatePostgres
 
 DAY = 86400
@@ -129,10 +128,7 @@ async def _load(adapter: str, store: Store, rows: int, vacuum: Callable[[], None
     for first in range(0, rows, BATCH):
         made = _rows(first, min(first + BATCH, rows), rows)
 
-        def write(connection: Connection, made: list[tuple[object, ...]] = made) -> None:
-            add_history(store.database, connection, made)
-
-        await store.writer.write(write)
+        await asyncio.to_thread(_add, store.database, made)
     seconds = time.perf_counter() - began
     await asyncio.to_thread(vacuum)
     size = await store.readers.ask(store.database.size_bytes) - before
@@ -144,6 +140,14 @@ async def _load(adapter: str, store: Store, rows: int, vacuum: Callable[[], None
         f"{counts / rows:.3f} counts a session",
         flush=True,
     )
+
+
+def _add(database: Database, made: list[tuple[object, ...]]) -> None:
+    """A batch that is much larger than those of the service, on a connection of its own."""
+    with database.connect_writer() as connection:
+        database.begin_writing(connection)
+        add_history(database, connection, made)
+        connection.exec_driver_sql("COMMIT")
 
 
 def _rows(first: int, last: int, rows: int) -> list[tuple[object, ...]]:

@@ -217,7 +217,7 @@ class Writer:
         done, _ = await asyncio.wait({work}, timeout=HANG_SECONDS)
         kept = self._connection
         if not done and kept is not None:
-            _log.warning("a batch has hung for %g s; the connection is cut", HANG_SECONDS)
+            _log.warning("a batch has taken %g s; where it waits for the network, it is cut", HANG_SECONDS)
             self._database.abandon(kept)
         return await work
 
