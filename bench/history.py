@@ -145,7 +145,8 @@ async def _load(adapter: str, store: Store, rows: int, vacuum: Callable[[], None
 def _add(database: Database, made: list[tuple[object, ...]]) -> None:
     """A batch that is much larger than those of the service, on a connection of its own."""
     with database.connect_writer() as connection:
-        database.begin_writing(connection)
+        # Without the deadlines of small writes.
+        database.begin_migrating(connection)
         add_history(database, connection, made)
         connection.exec_driver_sql("COMMIT")
 

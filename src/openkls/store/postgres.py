@@ -35,7 +35,7 @@ CONNECT_SECONDS = 2
 LOCK_WAIT_MS = 1000
 # A client that fell silent in the midst of a transaction holds up the others this long.
 IDLE_IN_TRANSACTION_MS = 2000
-# A statement of the writer takes milliseconds. Less than writer.HANG_SECONDS, so that a server that is only slow says so.
+# A statement of the writer takes milliseconds. Less than writer.HANG_SECONDS: a server that is only slow says so.
 STATEMENT_MS = 4000
 UNACKNOWLEDGED_MS = 3000
 # "opkl": the first half of the two-part advisory locks, so that other programs' locks in the database do not meet.
