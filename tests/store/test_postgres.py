@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, text
+from sqlalchemy.dialects import postgresql
 
 from openkls.domain.audit import AuditEntry, Author
 from openkls.domain.errors import StoreTimeout, StoreUnavailable
@@ -17,7 +18,9 @@ from openkls.domain.ports import HistoryPage
 from openkls.store import SetupError, Store, open_store, readers, writer
 from openkls.store.database import open_database
 from openkls.store.engine import prepare
+from openkls.store.history import _count_statement, _page_statement
 from openkls.store.secrets import Seal
+from openkls.store.walk import NEVER
 from support_store import KEY, NOON, SECRET, build_facts, build_query, build_row, check_exact
 from tools.postgres import PrivatePostgres
 
@@ -300,3 +303,32 @@ def test_missing_driver_is_explained(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setitem(__import__("sys").modules, "openkls.store.postgres", None)
     with pytest.raises(SetupError, match=r"pip install 'openkls\[postgres\]'"):
         open_database("postgresql://kls@db/kls", tmp_path)
+
+
+@pytest.mark.parametrize("errors", [False, True])
+@pytest.mark.parametrize("one_stream", [False, True])
+async def test_page_and_remainders_walk_their_index_in_order(store: Store, errors: bool, one_stream: bool) -> None:
+    await asyncio.gather(
+        *(store.history.close(build_row(pub_time=DAY + n, fin_time=DAY + 2000 * n)) for n in range(99))
+    )
+    asked = {"unique_name": KEY.unique_name, "app": KEY.app, "pubdomain": KEY.pubdomain, "stream": KEY.stream}
+    asked |= {"start": DAY, "end": DAY + 50, "last_end": DAY + 200_000, "limit": 20, "offset": 3}
+    asked |= {"first_from": DAY, "first_to": DAY + 5, "last_from": NEVER, "last_to": 0}
+
+    def question(connection: Connection) -> list[str]:
+        connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        plans = []
+        for statement in (
+            _page_statement(errors, one_stream, False, True),
+            _count_statement(errors, one_stream, True),
+        ):
+            sql = str(statement.compile(dialect=postgresql.psycopg.dialect()))
+            plans.append("\n".join(connection.exec_driver_sql(f"EXPLAIN {sql}", asked).scalars()))
+        return plans
+
+    page, count = await store.readers.ask(question)
+    assert "->  Sort" not in page
+    assert "Index Scan Backward" in page
+    assert "Merge Append" in page  # of three days
+    assert "Index Only Scan" in count
+    assert "Bitmap" not in page + count

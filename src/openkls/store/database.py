@@ -52,8 +52,9 @@ class Database(Protocol):
         """Whether a transaction is open; none is on a connection that was lost."""
         ...
 
-    def abandon(self, connection: Connection) -> None:
-        """Let a call that hangs in the network fail. The one method for another thread than the connection's."""
+    def abandon(self, connection: Connection, silent_seconds: float) -> bool:
+        """Let a call that has hung in the network for so long fail; returns whether there was one. The one method for
+        another thread than the connection's."""
         ...
 
     def hold(self, connection: Connection, name: str) -> None:

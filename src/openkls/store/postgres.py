@@ -14,12 +14,13 @@ import contextlib
 import os
 import socket
 import time
+import weakref
 from collections.abc import Sequence
 from typing import Any, Final
 
 import psycopg
 from psycopg.pq import TransactionStatus
-from sqlalchemy import URL, Connection, Engine, create_engine
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
@@ -34,8 +35,8 @@ CONNECT_SECONDS = 2
 LOCK_WAIT_MS = 1000
 # A client that fell silent in the midst of a transaction holds up the others this long.
 IDLE_IN_TRANSACTION_MS = 2000
-# A statement of the writer takes milliseconds; the longest one ends the sessions of a dead process.
-STATEMENT_MS = 10_000
+# A statement of the writer takes milliseconds. Less than writer.HANG_SECONDS: a server that is only slow says so.
+STATEMENT_MS = 4000
 UNACKNOWLEDGED_MS = 3000
 # "opkl": the first half of the two-part advisory locks, so that other programs' locks in the database do not meet.
 LOCK_SPACE: Final = 0x6F706B6C
@@ -73,6 +74,8 @@ class Postgres:
         # Put together anew, as a password may be among the parameters too.
         self.name = URL.create("postgresql", url.username, None, host, url.port, url.database).render_as_string()
         self._days: set[int] = set()
+        # When each connection that writes sent its last statement.
+        self._asked_at: weakref.WeakKeyDictionary[Connection, float] = weakref.WeakKeyDictionary()
         self._engine: Engine = create_engine(
             url.set(drivername="postgresql+psycopg"),
             poolclass=NullPool,
@@ -90,6 +93,7 @@ class Postgres:
     def connect_writer(self) -> Connection:
         """A connection whose commits are on disk when they return."""
         connection = self._connect()
+        event.listen(connection, "before_cursor_execute", self._note_asked)
         connection.exec_driver_sql(
             f"SET lock_timeout = {LOCK_WAIT_MS}; SET statement_timeout = {STATEMENT_MS}; SET synchronous_commit = on"
         )
@@ -124,21 +128,24 @@ class Postgres:
         status = _driver(connection).info.transaction_status
         return status in (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 
-    def abandon(self, connection: Connection) -> None:
-        """Shut the line: whatever waits for the server's answer fails at once."""
+    def abandon(self, connection: Connection, silent_seconds: float) -> bool:
+        """Shut a line whose last statement was sent that long ago: what waits for its answer fails at once."""
+        if time.monotonic() - self._asked_at.get(connection, 0.0) < silent_seconds:
+            return False
         with contextlib.suppress(OSError, AssertionError, psycopg.Error, AttributeError):
             # A descriptor of our own, as the connection may close its one this very moment.
             line = socket.socket(fileno=os.dup(_driver(connection).pgconn.socket))
             with line:
                 line.shutdown(socket.SHUT_RDWR)
+        return True
 
     def hold(self, connection: Connection, name: str) -> None:
         """Let no other transaction that holds ``name`` run until this one has ended."""
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK_SPACE}, hashtext(%(name)s))", {"name": name})
 
     def make_room(self, connection: Connection, fin_time: int) -> None:
-        """See that there is the partition of the day. One that this transaction makes is not yet remembered, as it may
-        be undone with it."""
+        """See that there is the partition of the day. One that is remembered though it was undone with its transaction,
+        or dropped, is found out by the first row that has no place (``again``)."""
         day = partitions.day_of(fin_time)
         if day in self._days:
             return
@@ -197,6 +204,9 @@ class Postgres:
             diagnosis = getattr(error.orig, "diag", None)
             advice = getattr(diagnosis, "message_primary", None) or "see the server's log for its cause"
         return f"database {self.name} ({code or type(error.orig).__name__}): {advice}"
+
+    def _note_asked(self, connection: Connection, *_: object) -> None:
+        self._asked_at[connection] = time.monotonic()
 
     def _connect(self) -> Connection:
         return self._engine.connect()

@@ -94,7 +94,7 @@ class Readers:
     def _cut(self, line: _Line) -> None:
         connection = line.connection
         if connection is not None:
-            self._database.abandon(connection)
+            self._database.abandon(connection, 0)
 
     # From here on: in a reader's thread.
 

@@ -1,5 +1,6 @@
 """Brings the schema up to date at the start. Rule: all steps in one transaction; never towards an older schema."""
 
+import logging
 from pathlib import Path
 
 from alembic import command
@@ -8,6 +9,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
 from openkls.store.errors import SetupError
+
+_log = logging.getLogger("openkls.store")
 
 STEPS = Path(__file__).parent / "migrations"
 
@@ -28,6 +31,8 @@ def migrate(connection: Connection) -> None:
             f"the database has schema {found}, this version of OpenKLS knows none newer than "
             f"{script.get_current_head()}; run the newer version, or restore the backup made before the upgrade"
         )
+    if found is not None and found != script.get_current_head():
+        _log.info("the schema %s is brought to %s; with much history, minutes", found, script.get_current_head())
     command.upgrade(config, "head")
 
 

@@ -103,8 +103,9 @@ class Sqlite:
         _driver(connection).set_progress_handler(late, STEPS_BETWEEN_LOOKS)
         connection.exec_driver_sql("BEGIN")
 
-    def abandon(self, connection: Connection) -> None:
+    def abandon(self, connection: Connection, silent_seconds: float) -> bool:
         """Nothing: a call that hangs in the disk cannot be ended."""
+        return False
 
     def hold(self, connection: Connection, name: str) -> None:
         """Nothing: only one transaction writes."""
