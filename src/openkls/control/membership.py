@@ -52,7 +52,7 @@ class Membership:
         self.claims = Claims(claims, link, registry, endings, node_id, clock, monotonic)
         self.peers = Peers(snapshots, link, registry, viewers, boot_id, node, self._tell_shown, clock, monotonic)
         self.signals = Signals(
-            bus, claims, forbids, registry, reconcile.sync_soon, self.peers.follow_soon, self.peers.lists
+            bus, claims, forbids, registry, reconcile.sync_soon, self.peers.follow_soon, self.peers.lists, clock
         )
         self.rates = SharedRates(rates, local_rates)
         self._boot_id = boot_id

@@ -7,6 +7,7 @@ A cut without a ban (ForbidTillUnixTime=1) has no row: it is a question to whoev
 import asyncio
 import contextlib
 import logging
+import time
 import uuid
 from collections.abc import Callable
 
@@ -23,6 +24,8 @@ log = logging.getLogger("openkls.control.signals")
 
 # Design, flow (c): a cut that nobody has acknowledged by then has failed.
 ACKNOWLEDGE_SECONDS = 1.0
+# A question that was held up on its way must not cut who publishes now; the clocks of nodes may be 2 s apart.
+STALE_SECONDS = 5.0
 
 
 class BanMade(msgspec.Struct, frozen=True, array_like=True, tag="ban"):
@@ -36,6 +39,8 @@ class CutAsked(msgspec.Struct, frozen=True, array_like=True, tag="cut"):
 
     request_id: str
     key: StreamKey
+    at: float
+    """When, in Unix seconds."""
 
 
 class CutAnswered(msgspec.Struct, frozen=True, array_like=True, tag="done"):
@@ -70,6 +75,7 @@ class Signals:
         read_store: Callable[[], None],
         read_snapshots: Callable[[], None],
         is_listed: Callable[[StreamKey], bool],
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """``read_store`` and ``read_snapshots`` have them read soon; ``is_listed`` tells whether another process was
         last seen to publish a key."""
@@ -80,6 +86,7 @@ class Signals:
         self._read_store = read_store
         self._read_snapshots = read_snapshots
         self._is_listed = is_listed
+        self._clock = clock
         self._asked: dict[str, asyncio.Future[int]] = {}
         self._answers: set[asyncio.Task[None]] = set()
         self._decoder = msgspec.msgpack.Decoder(Message)
@@ -125,7 +132,7 @@ class Signals:
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._asked[request_id] = answer
         try:
-            if not await self.tell(CutAsked(request_id, key)):
+            if not await self.tell(CutAsked(request_id, key, self._clock())):
                 return 8501
             async with asyncio.timeout(ACKNOWLEDGE_SECONDS):
                 return await answer
@@ -147,7 +154,8 @@ class Signals:
                 with contextlib.suppress(BusinessError):  # logged where it happened; the ban holds
                     self._forbids.apply(message.ban)
             case CutAsked():
-                self._answer(message)
+                if abs(self._clock() - message.at) < STALE_SECONDS:
+                    self._answer(message)
             case CutAnswered():
                 answer = self._asked.get(message.request_id)
                 if answer is not None and not answer.done():
