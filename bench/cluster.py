@@ -100,7 +100,7 @@ def _lists(folder: Path, redis: RedisServer) -> None:
             f"{count / COUNTED_SECONDS / STREAMS:.5f} for each stream and second"
         )
         print(f"Redis traffic                      {_traffic_kib(redis):.0f} KiB a second out of it")
-    with _filled(folder, "alone", redis) as (orders, port):
+    with _filled(folder, "alone", None) as (orders, port):
         orders(f"fill {STREAMS}")
         orders("feed")
         time.sleep(SETTLE_SECONDS)
@@ -120,8 +120,8 @@ def _list_times(port: int) -> str:
 
 
 @contextlib.contextmanager
-def _filled(folder: Path, name: str, redis: RedisServer) -> Iterator[tuple[Callable[[str], None], int]]:
-    node = Node(folder, name, f"sqlite:///{folder}/lists.db", redis.url)
+def _filled(folder: Path, name: str, redis: RedisServer | None) -> Iterator[tuple[Callable[[str], None], int]]:
+    node = Node(folder, name, f"sqlite:///{folder}/lists.db", redis.url if redis else "")
     node.config.write_text(node.config.read_text() + "\n[limits]\nenforce = false\n")
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.api_server", "openkls", str(node.config)],
