@@ -17,6 +17,7 @@ BENCHES = {
     "history": "pages of history, 500 thousand rows against 5 million and 50 million",
     "fanout": "what a viewer costs, beside nginx-rtmp and Node-Media-Server",
     "ingest": "what a publisher costs, beside nginx-rtmp and Node-Media-Server",
+    "cluster": "four nodes on one Redis: lists, claims, commands; a ban from one node to the other",
     "hls": "what HLS costs for each stream, beside nginx-rtmp",
 }
 

@@ -270,6 +270,19 @@ def test_environment_replaces_any_key_of_a_section(tmp_path: Path) -> None:
     assert count == 21
 
 
+@pytest.mark.parametrize("store", ["postgresql://db/openkls", "sqlite:////srv/openkls.db"])
+@pytest.mark.parametrize("url", ["redis://localhost", "rediss://user:pass@r:6380/2", "unix:///run/redis.sock"])
+def test_cluster_stands_on_a_store_that_its_nodes_share(tmp_path: Path, store: str, url: str) -> None:
+    config = read(tmp_path, f"[store]\nurl = '{store}'\n[cluster]\nurl = '{url}'\n")
+    assert config.cluster.url == url
+
+
+def test_fault_in_the_address_of_the_cluster_does_not_show_its_password(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as fault:
+        read(tmp_path, "[cluster]\nurl = 'rediss:/user:hush@r'\n")
+    assert "hush" not in str(fault.value)
+
+
 def test_environment_lies_over_the_file(tmp_path: Path) -> None:
     config = read(tmp_path, '[rtmp]\nlisten = "1.1.1.1:1"\n', {"OPENKLS_RTMP__LISTEN": "2.2.2.2:2"})
     assert config.rtmp.listen == "2.2.2.2:2"
@@ -424,7 +437,8 @@ def test_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
         ("[api]\ntls_listen = ':443'\ntls_certificate = 'c.pem'", "api.tls_key: api.tls_listen needs it"),
         ("[api]\ntrusted_proxies = ['10.0.0.0/8', '10.0.0.1/8']", "api.trusted_proxies: '10.0.0.1/8': "),
         ("[api]\ntrusted_proxies = ['proxy.local']", "api.trusted_proxies: 'proxy.local': "),
-        ("[cluster]\nurl = 'redis://localhost'", "cluster.url: is not built yet"),
+        ("[cluster]\nurl = 'localhost:6379'", "cluster.url: redis://host:6379/0 (or rediss:// or unix://) expected"),
+        ("[cluster]\nurl = 'redis://localhost'", "cluster.url: all nodes share one store, and store.url names a file"),
         (
             SPACE.replace("[[account.space]]", "policy = {}\n[[account.space]]"),
             "key[0].policy: Expected `array | null`",

@@ -3,6 +3,9 @@
 Order of the start: the data folder is locked, the store opened and migrated, the sessions of dead processes ended, the
 bans and keys read; only then does anything listen. The stop is the reverse: nothing listens, every session ends, the
 journal is written out, the boot is forgotten, the store closes.
+
+With ``[cluster] url`` the process is one of several: it joins after the bans are read and before anything listens, and
+gives its names back when every session has ended. A Redis that does not answer stops none of this.
 """
 
 import asyncio
@@ -31,6 +34,7 @@ from openkls.control.forbid import Forbids
 from openkls.control.journal import Journal
 from openkls.control.keyring import KeyRing, clash_error
 from openkls.control.live import LiveStreams
+from openkls.control.membership import Membership
 from openkls.control.reconcile import Reconcile
 from openkls.control.reload import Reload
 from openkls.domain.backoff import Backoff
@@ -77,6 +81,8 @@ class _Rules:
     history: HistoryPort
     audit: AuditTrail
     rates: Rates
+    membership: Membership | None
+    """In the cluster, if there is one."""
     cap: AddressCap
     """Of the API's connections; viewers from an address do not take its calls."""
 
@@ -191,7 +197,33 @@ async def _open_rules(settings: Config, stack: AsyncExitStack) -> _Rules:
     stack.push_async_callback(_end_task, asyncio.create_task(reconcile.run(), name="reconcile"))
     hooks = PushHooks()
     stack.push_async_callback(hooks.close)
-    admission = Admission(directory, registry, journal, endings, boot_id, settings.server.node, authority=hooks)
+    rates = Rates(settings.limits.enforce)
+    membership = None
+    if settings.cluster.url:
+        join = partial(
+            Membership,
+            registry=registry,
+            viewers=viewers,
+            endings=endings,
+            forbids=forbids,
+            reconcile=reconcile,
+            local_rates=rates,
+            node_id=node_id,
+            boot_id=boot_id,
+            node=settings.server.node,
+        )
+        membership = await _join_cluster(settings.cluster.url, join, stack)
+    admission = Admission(
+        directory,
+        registry,
+        journal,
+        endings,
+        boot_id,
+        settings.server.node,
+        authority=hooks,
+        claims=membership.claims if membership else None,
+        newer_bans=reconcile.newer_bans if membership else None,
+    )
     return _Rules(
         registry,
         viewers,
@@ -205,9 +237,27 @@ async def _open_rules(settings: Config, stack: AsyncExitStack) -> _Rules:
         hubs,
         opened.history,
         AuditTrail(opened.audit),
-        Rates(settings.limits.enforce),
+        rates,
+        membership,
         AddressCap(settings.limits.connections_per_address, settings.api.trusted_networks),
     )
+
+
+async def _join_cluster(url: str, join: Callable[..., Membership], stack: AsyncExitStack) -> Membership:
+    try:
+        from openkls.cluster import open_cluster
+    except ImportError as error:
+        raise ConfigError("cluster.url: needs the extra `redis`: pip install 'openkls[redis]'") from error
+    try:
+        ports = await open_cluster(url)
+    except ValueError as error:
+        raise ConfigError(f"cluster.url: {error}; redis://host:6379/0 expected") from error
+    stack.push_async_callback(ports.close)
+    membership = join(ports.link, ports.claims, ports.snapshots, ports.bus, ports.rates)
+    stack.push_async_callback(membership.leave)
+    for name, loop in (("link", ports.run()), ("membership", membership.run())):
+        stack.push_async_callback(_end_task, asyncio.create_task(loop, name=name))
+    return membership
 
 
 async def _listen_api(settings: Config, rules: _Rules, stack: AsyncExitStack) -> tuple[Address, Address | None]:
@@ -220,7 +270,7 @@ async def _listen_api(settings: Config, rules: _Rules, stack: AsyncExitStack) ->
         keys=rules.key_ring,
         forbids=rules.forbids,
         blacklist=rules.blacklist,
-        live=LiveStreams(rules.registry, rules.viewers),
+        live=LiveStreams(rules.registry, rules.viewers, rules.membership.peers if rules.membership else None),
         history=rules.history,
         audit=rules.audit,
         rates=rules.rates,
@@ -229,6 +279,7 @@ async def _listen_api(settings: Config, rules: _Rules, stack: AsyncExitStack) ->
         trusted_proxies=settings.api.trusted_networks,
         clock=time.time,
         monotonic=time.monotonic,
+        shared_rates=rules.membership.rates if rules.membership else None,
     )
 
     async def open_api(certificate: Certificate | None, address: Address) -> Address:

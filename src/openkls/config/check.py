@@ -38,8 +38,22 @@ def check(config: Config) -> None:
         raise ConfigError("limits.connections_per_address: must be at least 1")
     _check_merge("play.merge_ms", config.play.merge_ms)
     _check_grace("play.republish_grace_seconds", config.play.republish_grace_seconds)
+    _check_cluster(config)
     _check_accounts(config.account)
     _check_unbuilt(config)
+
+
+def _check_cluster(config: Config) -> None:
+    if not config.cluster.url:
+        return
+    # The URL itself is not repeated: it may hold a password.
+    if not re.fullmatch(r"(rediss?|unix)://[\x21-\x7e]+", config.cluster.url):
+        raise ConfigError("cluster.url: redis://host:6379/0 (or rediss:// or unix://) expected")
+    if config.store.url.startswith("sqlite:") and not config.store.url.startswith("sqlite:////"):
+        raise ConfigError(
+            "cluster.url: all nodes share one store, and store.url names a file of this node's own; name a "
+            "PostgreSQL there, or, for processes of one machine, one file by its whole path (sqlite:////path)"
+        )
 
 
 def _check_accounts(accounts: tuple[Account, ...]) -> None:
@@ -140,10 +154,7 @@ def _check_unbuilt(config: Config) -> None:
     """Refuse what this version would ignore: an address list, a policy or a TLS port that is asked for and not
     there leaves a door open that its owner believes closed."""
     spaces = [space for account in config.account for space in account.space]
-    for asked, what in (
-        (config.cluster.url, "cluster.url"),
-        (any(space.callback_url for space in spaces), "account.space.callback_url"),
-    ):
+    for asked, what in ((any(space.callback_url for space in spaces), "account.space.callback_url"),):
         if asked:
             raise ConfigError(f"{what}: is not built yet in this version; remove it")
 
