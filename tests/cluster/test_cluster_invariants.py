@@ -82,6 +82,9 @@ class Encoder:
     def kick(self, code: BreakCode) -> None:
         self.kicks.append(code)
 
+    def catch_up(self) -> None:
+        """Nothing waits to be read."""
+
     def silent_seconds(self) -> float:
         return 0.0 if self._silent_since is None else self.process.loop.now - self._silent_since
 

@@ -24,8 +24,8 @@ OLDEST_VERSION = (3, 24, 0)
 LOCK_WAIT_MS = 250
 # A write-ahead log that has grown under a long reading is cut back to this at the next checkpoint.
 WAL_KEPT_BYTES = 16 * 1024 * 1024
-# Of each of five connections, of pages read: SQLite's own 2 MiB fill within half an hour of a busy service, and look like
-# a leak; what is asked for is a few pages, and the system keeps the file's anyway.
+# Of each of five connections: SQLite's own 2 MiB fill within half an hour of a busy service, and look like a leak; what
+# is asked for is a few pages, and the system keeps the file's anyway.
 CACHE_KIB = 512
 # How often a reading looks at its deadline, in steps of SQLite's virtual machine: about every 100 microseconds.
 STEPS_BETWEEN_LOOKS = 10_000
