@@ -10,7 +10,7 @@ from typing import Protocol
 
 from openkls.domain.audit import NOBODY, AuditEntry, AuditQuery, Author
 from openkls.domain.blacklist import Ban
-from openkls.domain.keys import StreamKey
+from openkls.domain.keys import StreamKey, StreamName
 from openkls.domain.session import HistoryRow, SessionFacts
 
 
@@ -213,6 +213,15 @@ class AuditPort(Protocol):
 
     async def read(self, query: AuditQuery) -> list[AuditEntry]:
         """The newest rows first."""
+        ...
+
+
+class Whereabouts(Protocol):
+    """Where in the cluster streams are published, as far as this process has heard."""
+
+    def find(self, name: StreamName) -> str | None:
+        """The relay address, ``host:port``, of the other process that publishes the name; None where nobody is known
+        to. Answered from memory, and so perhaps seconds old."""
         ...
 
 
