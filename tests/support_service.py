@@ -76,7 +76,7 @@ def free_ports(count: int) -> list[int]:
 class RunningService:
     """``openkls serve`` on a data folder that outlives its process."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, more_config: str = "") -> None:
         self.folder = folder
         self.data_dir = folder / "data"
         self.api_port, self.rtmp_port, self.play_port = free_ports(3)
@@ -91,6 +91,7 @@ class RunningService:
                 access_key=ACCESS_KEY,
                 secret_key=SECRET_KEY,
             )
+            + more_config
         )
         self.log = folder / "serve.log"
         self.process: subprocess.Popen[bytes] | None = None

@@ -1,5 +1,6 @@
 """The configuration: what is read, what lies over it, and what is refused with which words."""
 
+import re
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,18 @@ import pytest
 from rich.pretty import pretty_repr
 
 from openkls import config as module
-from openkls.config import Address, Config, ConfigError, is_alias, load, normal_host, parse_address, parse_network
+from openkls.config import (
+    Address,
+    Config,
+    ConfigError,
+    is_alias,
+    join_address,
+    load,
+    normal_host,
+    parse_address,
+    parse_advertised,
+    parse_network,
+)
 
 NOTHING: Mapping[str, str] = {}
 SPACE = """
@@ -270,6 +282,56 @@ def test_environment_replaces_any_key_of_a_section(tmp_path: Path) -> None:
     assert count == 21
 
 
+TOKEN = "0123456789abcdef"
+CLUSTER = "[store]\nurl = 'postgresql://db/openkls'\n[cluster]\nurl = 'redis://r'\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "fault"),
+    [
+        ("", "cluster.token: at least 16 characters"),
+        ("token = '0123456789abcde'", "cluster.token: at least 16 characters"),
+        ("token = '0123456789 abcdef'", "cluster.token: printable ASCII"),
+        (f"token = '{TOKEN}'\nrelay_listen = 'nowhere'", "cluster.relay_listen"),
+        (f"token = '{TOKEN}'\nrelay_listen = '0.0.0.0:7001'", "cluster.relay_advertise: relay_listen listens on all"),
+        (f"token = '{TOKEN}'\nrelay_listen = '[::]:7001'", "cluster.relay_advertise: relay_listen listens on all"),
+        (f"token = '{TOKEN}'\nrelay_advertise = 'node:port'", "cluster.relay_advertise: got 'node:port'"),
+        (f"token = '{TOKEN}'\nrelay_advertise = 'node:0'", "cluster.relay_advertise: got 'node:0'"),
+    ],
+)
+def test_cluster_without_a_safe_relay_port_is_refused(tmp_path: Path, lines: str, fault: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(fault)):
+        read(tmp_path, CLUSTER + lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("10.0.0.5", "10.0.0.5:7001"),
+        ("10.0.0.5:80", "10.0.0.5:80"),
+        ("node-5", "node-5:7001"),
+        ("[2001:db8::5]", "[2001:db8::5]:7001"),
+        ("[2001:db8::5]:80", "[2001:db8::5]:80"),
+    ],
+)
+def test_what_is_advertised_leaves_out_what_is_as_bound(tmp_path: Path, text: str, address: str) -> None:
+    read(tmp_path, CLUSTER + f"token = '{TOKEN}'\nrelay_listen = '0.0.0.0:7001'\nrelay_advertise = '{text}'")
+    assert join_address(parse_advertised(text, Address("0.0.0.0", 7001))) == address
+
+
+@pytest.mark.parametrize("store", ["postgresql://db/openkls", "sqlite:////srv/openkls.db"])
+@pytest.mark.parametrize("url", ["redis://localhost", "rediss://user:pass@r:6380/2", "unix:///run/redis.sock"])
+def test_cluster_stands_on_a_store_that_its_nodes_share(tmp_path: Path, store: str, url: str) -> None:
+    config = read(tmp_path, f"[store]\nurl = '{store}'\n[cluster]\nurl = '{url}'\ntoken = '{TOKEN}'\n")
+    assert config.cluster.url == url
+
+
+def test_fault_in_the_address_of_the_cluster_does_not_show_its_password(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as fault:
+        read(tmp_path, "[cluster]\nurl = 'rediss:/user:hush@r'\n")
+    assert "hush" not in str(fault.value)
+
+
 def test_environment_lies_over_the_file(tmp_path: Path) -> None:
     config = read(tmp_path, '[rtmp]\nlisten = "1.1.1.1:1"\n', {"OPENKLS_RTMP__LISTEN": "2.2.2.2:2"})
     assert config.rtmp.listen == "2.2.2.2:2"
@@ -424,7 +486,8 @@ def test_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
         ("[api]\ntls_listen = ':443'\ntls_certificate = 'c.pem'", "api.tls_key: api.tls_listen needs it"),
         ("[api]\ntrusted_proxies = ['10.0.0.0/8', '10.0.0.1/8']", "api.trusted_proxies: '10.0.0.1/8': "),
         ("[api]\ntrusted_proxies = ['proxy.local']", "api.trusted_proxies: 'proxy.local': "),
-        ("[cluster]\nurl = 'redis://localhost'", "cluster.url: is not built yet"),
+        ("[cluster]\nurl = 'localhost:6379'", "cluster.url: redis://host:6379/0 (or rediss:// or unix://) expected"),
+        ("[cluster]\nurl = 'redis://localhost'", "cluster.url: all nodes share one store, and store.url names a file"),
         (
             SPACE.replace("[[account.space]]", "policy = {}\n[[account.space]]"),
             "key[0].policy: Expected `array | null`",

@@ -156,3 +156,11 @@ def test_sweeps_are_rare(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(1000):
         limits.take((str(number),), *LISTS, 0.0)
     assert sizes == [8 * 2**power for power in range(bisect_left([8 * 2**power for power in range(10)], 1000))]
+
+
+def test_noted_calls_count_and_are_never_refused() -> None:
+    limits = Rates()
+    for _ in range(60):
+        limits.note(CALLER, *LISTS, 10.0)
+    assert limits.refused == 0
+    assert limits.take(CALLER, *LISTS, 11.0) == 59.0

@@ -83,3 +83,9 @@ def test_what_is_asked_about_a_publish_shows_no_secret() -> None:
 def test_only_one_answer_of_a_customers_server_accepts() -> None:
     assert [answer for answer in PushAnswer if answer == "accepted"] == [PushAnswer.ACCEPTED]
     assert len({str(answer) for answer in PushAnswer}) == len(PushAnswer) == 7
+
+
+def test_session_is_read_fresh() -> None:
+    fresh = session()
+    assert fresh.read(0.0) == fresh.quality.read(0.0)
+    assert fresh.read_time(17) == 17

@@ -430,7 +430,8 @@ async def test_a_source_that_falls_silent_is_given_up(patient: list[House], monk
 async def test_a_source_without_media_says_that_it_lives(houses: list[House], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relay_port, "ALIVE_SECONDS", 0.1)
     _, there = houses
-    await there.relay_port._end()
+    assert there.relay_port._sweeper is not None
+    there.relay_port._sweeper.cancel()
     there.relay_port._sweep()
     peer = await there.published()
     await peer.start_stream()

@@ -21,7 +21,8 @@ from openkls.domain.rates import retry_after_seconds
 
 log = logging.getLogger("openkls.api")
 
-Step = Callable[[Services, Call], None]
+# A step that has to wait for somebody hands its rest over; those that do not cost no turn of the loop.
+Step = Callable[[Services, Call], Awaitable[None] | None]
 Action = Callable[[Services, Place, Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
 METHODS: Final = ("GET", "POST")
@@ -59,17 +60,28 @@ def read_parameters(services: Services, call: Call) -> None:
     call.raw = wire.read_parameters(call)
 
 
-def check_rate(services: Services, call: Call) -> None:
+def check_rate(services: Services, call: Call) -> Awaitable[None] | None:
     """LimitExceeded, or RetCode 9016. A call counts once it is accepted here, whatever becomes of it later."""
     operation = call.operation
     bucket = header_value(call.request.headers, BUCKET_HEADER)
     caller = (call.credential.account_id, operation.name, bucket if bucket in BUCKETS else "")
     rate = operation.rate
-    wait_seconds = services.rates.take(caller, rate.requests, rate.per_seconds, services.monotonic())
+    now = services.monotonic()
+    if services.shared_rates is not None:
+        return _check_shared_rate(call, services.shared_rates.take(caller, rate.requests, rate.per_seconds, now))
+    _judge_rate(call, services.rates.take(caller, rate.requests, rate.per_seconds, now))
+    return None
+
+
+async def _check_shared_rate(call: Call, asked: Awaitable[float]) -> None:
+    _judge_rate(call, await asked)
+
+
+def _judge_rate(call: Call, wait_seconds: float) -> None:
     if not wait_seconds:
         return
     call.retry_after_seconds = retry_after_seconds(wait_seconds)
-    if OVER_THE_SPEED_LIMIT in operation.ret_codes:
+    if OVER_THE_SPEED_LIMIT in call.operation.ret_codes:
         raise BusinessError(OVER_THE_SPEED_LIMIT)
     raise GatewayError("LimitExceeded")
 
@@ -158,7 +170,9 @@ async def answer_call(services: Services, call: Call) -> Answer:
 async def _answer(services: Services, call: Call) -> Answer:
     try:
         for step in STEPS:
-            step(services, call)
+            rest = step(services, call)
+            if rest is not None:
+                await rest
         call.reached = True
         call.place = audit.with_deed(services, call)
         data = await ACTIONS[call.operation.name](services, call.place, call.parameters)

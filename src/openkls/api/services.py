@@ -11,6 +11,7 @@ from openkls.control.directory import Directory
 from openkls.control.forbid import Forbids
 from openkls.control.keyring import KeyRing
 from openkls.control.live import LiveStreams
+from openkls.control.shared_rates import SharedRates
 from openkls.domain.backoff import Backoff
 from openkls.domain.blacklist import Blacklist
 from openkls.domain.origin import AddressCap
@@ -41,6 +42,8 @@ class Services:
     monotonic: Callable[[], float]
     trusted_proxies: tuple[config.Network, ...] = ()
     """Whose word on where a request comes from is taken."""
+    shared_rates: SharedRates | None = None
+    """Where a cluster's processes keep the rates together; ``rates`` says whether they are enforced."""
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
     """Lets so many seconds pass."""
 

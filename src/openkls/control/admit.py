@@ -2,14 +2,19 @@
 
 Rule: the claim is one synchronous step, made as of the moment it is made, however long a customer's server was waited
 for before it; after the one await that follows it, the session must still hold its name.
+
+In a cluster its claim is taken first and the local one after it; whoever fails the second gives the first back. A ban
+that was made elsewhere may not have been heard of here, so the store is asked for newer ones while the session is being
+recorded: whoever forbids from then on finds the session in the registry.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from openkls.control.claims import Claims
 from openkls.control.directory import Directory, Door
 from openkls.control.finish import Endings
 from openkls.control.ids import new_session_id
@@ -56,7 +61,10 @@ class Admission:
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         authority: PushAuthority | None = None,
+        claims: Claims | None = None,
+        newer_bans: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """``claims`` are the cluster's; ``newer_bans`` takes in those that the store has and raises nothing."""
         self._directory = directory
         self._registry = registry
         self._journal = journal
@@ -66,6 +74,8 @@ class Admission:
         self._clock = clock
         self._monotonic = monotonic
         self._authority = authority
+        self._claims = claims
+        self._newer_bans = newer_bans
         self.quota = RefusalQuota()
         self.knocks = Knocks()
 
@@ -79,19 +89,39 @@ class Admission:
         refused = await judge(ask, door, self._authority, self._clock())
         now = self._clock()
         session = Session(self._facts(ask, door, now), publisher, Quality(self._monotonic()))
+        if refused is None and self._claims is not None:
+            refused = await self._claim_in_cluster(self._claims, session, now)
+            now = self._clock()
         if refused is None:
             claim = self._registry.claim(session, now)
             if claim.displaced is not None:
                 self._displace(claim.displaced, now)
             if claim.refusal is None:
                 return await self._open(session)
+            if self._claims is not None:
+                self._claims.leave(session)
             refused = Refused(claim.refusal, "the name is taken or forbidden")
         self._record(session.facts, refused)
         return self._refused(refused)
 
+    async def _claim_in_cluster(self, claims: Claims, session: Session, now: float) -> Refused | None:
+        code = self._registry.refusal(session.key, now)
+        if code is not None:  # Redis need not be asked
+            return Refused(code, "the name is taken or forbidden")
+        try:
+            granted = await claims.take(session)
+        except asyncio.CancelledError:
+            claims.leave(session)
+            raise
+        return None if granted else Refused(BreakCode.ALREADY_EXISTS, "the name is taken on another node")
+
     async def _open(self, session: Session) -> Session | Refused:
         try:
-            if not await self._journal.open(session.facts, OPEN_DEADLINE_SECONDS):
+            if self._newer_bans is None:
+                opened = await self._journal.open(session.facts, OPEN_DEADLINE_SECONDS)
+            else:
+                opened = await self._open_knowing(session, self._newer_bans)
+            if not opened:
                 self.knocks.late_opens += 1
         except asyncio.CancelledError:
             # Nobody is left to hold the name: the peer has gone, or the service ends.
@@ -105,6 +135,16 @@ class Admission:
         session.quality.begin(self._monotonic())
         self.knocks.admitted += 1
         return session
+
+    async def _open_knowing(self, session: Session, newer_bans: Callable[[], Awaitable[None]]) -> bool:
+        """Record the session while the bans are read: what comes of a late store is the same for both."""
+        reading = asyncio.ensure_future(newer_bans())
+        try:
+            opened = await self._journal.open(session.facts, OPEN_DEADLINE_SECONDS)
+            await asyncio.wait([reading], timeout=OPEN_DEADLINE_SECONDS if opened else 0)
+        finally:
+            reading.cancel()
+        return opened
 
     def _displace(self, session: Session, now: float) -> None:
         try:

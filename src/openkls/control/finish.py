@@ -1,5 +1,7 @@
 """The one ending of a publish. Rule: whatever ends a session calls ``finish``; the first call writes its only row."""
 
+from collections.abc import Callable
+
 from openkls.control.journal import Journal
 from openkls.domain.registry import Registry
 from openkls.domain.session import BreakCode, HistoryRow, Reason, Session
@@ -11,6 +13,8 @@ class Endings:
     def __init__(self, registry: Registry, journal: Journal) -> None:
         self._registry = registry
         self._journal = journal
+        self.ended: Callable[[Session], None] | None = None
+        """Told of every session that has ended; must not raise."""
 
     def finish(self, session: Session, code: BreakCode, reason: Reason, now: float) -> bool:
         """End a session at ``now`` (Unix seconds); False when it had ended before. Idempotent, never awaits.
@@ -26,4 +30,6 @@ class Endings:
         fin_time = max(facts.pub_time, int(now)) if session.started else facts.pub_time
         accepted = session.started or code is BreakCode.SUCCESS
         self._journal.close(HistoryRow(facts, fin_time, code, reason, accepted))
+        if self.ended is not None:
+            self.ended(session)
         return True

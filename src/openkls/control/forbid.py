@@ -1,11 +1,13 @@
 """ForbidStream and ResumeStream (design, flow (c)).
 
-Rule: the ban is durable first; then, with no await in between, it is in the blacklist and the stream is cut.
+Rule: the ban is durable first; then, with no await in between, it is in the blacklist and the stream is cut; then the
+other processes are told, before the caller is.
 """
 
 import logging
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from openkls.control.audit import Deed
 from openkls.control.finish import Endings
@@ -24,8 +26,20 @@ TILL_CUT_ONLY = 1
 TILL_PERMANENT = -1
 
 
+class Others(Protocol):
+    """The other processes of the cluster."""
+
+    async def tell_ban(self, ban: Ban) -> None:
+        """Have them take a durable row in; raises nothing."""
+        ...
+
+    async def cut(self, key: StreamKey) -> int:
+        """Have whoever publishes it cut it; 0, or 8501 when nobody said so in time, or 8502 when nobody does."""
+        ...
+
+
 class Forbids:
-    """Forbids and resumes streams of this process."""
+    """Forbids and resumes streams: of this process, and of the cluster where there are ``others``."""
 
     def __init__(
         self,
@@ -43,6 +57,7 @@ class Forbids:
         self._endings = endings
         self._clock = clock
         self._cut_waiting = cut_waiting
+        self.others: Others | None = None
 
     async def forbid(self, key: StreamKey, till: int = TILL_DEFAULT, deed: Deed | None = None) -> None:
         """Cut the stream and keep it off until ``till`` (Unix seconds, or one of the TILL values); a ban is written
@@ -50,7 +65,9 @@ class Forbids:
         now = int(self._clock())
         if till == TILL_CUT_ONLY:
             if not self.cut(key):
-                raise BusinessError(8502)
+                ret_code = 8502 if self.others is None else await self.others.cut(key)
+                if ret_code:
+                    raise BusinessError(ret_code)
             return
         if till < TILL_PERMANENT or TILL_CUT_ONLY < till <= now:
             raise BusinessError(4001, "ForbidTillUnixTime is past")
@@ -66,7 +83,7 @@ class Forbids:
             raise BusinessError(3802)
         if deed is not None:
             deed.written = True
-        self.apply(ban)
+        await self._apply_everywhere(ban)
 
     async def resume(self, key: StreamKey, deed: Deed | None = None) -> None:
         """Let the stream publish again, written down as ``deed`` says. Raises BusinessError 8201, 8200."""
@@ -78,7 +95,14 @@ class Forbids:
             raise BusinessError(8201)
         if deed is not None:
             deed.written = True
-        self.apply(ban)
+        await self._apply_everywhere(ban)
+
+    async def _apply_everywhere(self, ban: Ban) -> None:
+        try:
+            self.apply(ban)
+        finally:
+            if self.others is not None:
+                await self.others.tell_ban(ban)
 
     def apply(self, ban: Ban) -> None:
         """Take a durable row in and cut what it forbids; rows may come twice and in any order. Raises

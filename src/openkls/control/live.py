@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from openkls.control.peers import NOWHERE, Elsewhere, Peers
+from openkls.control.snapshot import RemoteStream
 from openkls.domain.keys import StreamName
 from openkls.domain.registry import Registry
 from openkls.domain.session import Session
@@ -29,23 +31,31 @@ class Pull(msgspec.Struct, frozen=True, gc=False):
 class LiveStream(msgspec.Struct, frozen=True, gc=False):
     """A live source stream and the names whose viewers are its own: its name and its renditions', where watched."""
 
-    session: Session
+    session: Session | RemoteStream
     watched: Sequence[StreamName]
 
 
 class LiveStreams:
-    """The live streams of this process."""
+    """The live streams of this process and, where there are ``peers``, of all others. What is known of those is asked
+    for first, and handed over to the methods as ``elsewhere``: of a stream that is here too, what is here counts."""
 
-    def __init__(self, registry: Registry, viewers: Viewers) -> None:
+    def __init__(self, registry: Registry, viewers: Viewers, peers: Peers | None = None) -> None:
         self._registry = registry
         self._viewers = viewers
+        self.peers = peers
 
-    def sources(self, unique_name: str, app: str, suffixes: Sequence[str]) -> list[LiveStream]:
+    def sources(
+        self, unique_name: str, app: str, suffixes: Sequence[str], elsewhere: Elsewhere = NOWHERE
+    ) -> list[LiveStream]:
         """Every live stream of an app that is no rendition of another, newest push first."""
-        sessions = {session.facts.key.stream: session for session in self._started(unique_name, app)}
+        sessions: dict[str, Session | RemoteStream] = dict(elsewhere.streams)
+        sessions.update((session.facts.key.stream, session) for session in self._started(unique_name, app))
         base_of = renditions(sessions, suffixes)
         watched: dict[str, list[StreamName]] = {}
-        for name in self._viewers.watched(unique_name, app):
+        names = self._viewers.watched(unique_name, app)
+        if elsewhere.watched:
+            names = list({*names, *(StreamName(unique_name, app, stream) for stream in elsewhere.watched)})
+        for name in names:
             watched.setdefault(base_of.get(name.stream, name.stream), []).append(name)
         if base_of:
             for names in watched.values():
@@ -56,20 +66,34 @@ class LiveStreams:
         return [LiveStream(sessions[stream], watched.get(stream, ())) for stream in order]
 
     def pulls(
-        self, source: LiveStream, protocol: PullProtocol, domain_ids: frozenset[str] | None, now: float
+        self,
+        source: LiveStream,
+        protocol: PullProtocol,
+        domain_ids: frozenset[str] | None,
+        now: float,
+        elsewhere: Elsewhere = NOWHERE,
     ) -> list[Pull]:
         """The viewers of a source and its renditions by one protocol, the source's first. ``now`` in monotonic
         seconds."""
         pulls = []
         for name in source.watched:
             online, bps = self._viewers.audience(name, protocol, domain_ids, now)
+            if elsewhere is not NOWHERE:
+                others = elsewhere.audience(name.stream, protocol, domain_ids)
+                online, bps = online + others.online, bps + others.bps
             if online:
                 pulls.append(Pull(name.stream, online, bps))
         return pulls
 
-    def published(self, unique_name: str, app: str, pubdomain: str) -> list[Session]:
+    def published(
+        self, unique_name: str, app: str, pubdomain: str, elsewhere: Elsewhere = NOWHERE
+    ) -> list[Session | RemoteStream]:
         """The live sessions of an app pushed through one publish domain, in no particular order."""
-        return [session for session in self._started(unique_name, app) if session.key.pubdomain == pubdomain]
+        sessions: list[Session | RemoteStream] = list(self._started(unique_name, app))
+        if elsewhere.streams:
+            here = {session.key.stream for session in sessions}
+            sessions += [stream for name, stream in elsewhere.streams.items() if name not in here]
+        return [session for session in sessions if session.key.pubdomain == pubdomain]
 
     def _started(self, unique_name: str, app: str) -> list[Session]:
         """Without those that hold their name but whose encoder has not been answered yet: they may still be refused,

@@ -63,6 +63,9 @@ class Reconcile:
         self._key_version = 0
         self._account_version = 0
         self._prunable = 0
+        self._reading: asyncio.Task[None] | None = None
+        self._next_reading: asyncio.Task[None] | None = None
+        self._sync_now = asyncio.Event()
         self.store_reachable = True
 
     async def start(self) -> int:
@@ -75,10 +78,7 @@ class Reconcile:
 
     async def sync(self) -> None:
         """Read what has changed in the store since the last time. Raises StoreUnavailable."""
-        for ban in await self._bans.since(self._ban_version):
-            with contextlib.suppress(BusinessError):  # logged where it happened; the ban holds
-                self._forbids.apply(ban)
-            self._ban_version = ban.version
+        await self._sync_bans()
         for key in await self._keys.since(self._key_version):
             if not self._key_ring.apply(key):
                 log.error(
@@ -88,6 +88,37 @@ class Reconcile:
         for switch in await self._keys.accounts_since(self._account_version):
             self._key_ring.apply_switch(switch)
             self._account_version = switch.version
+
+    async def _sync_bans(self) -> None:
+        for ban in await self._bans.since(self._ban_version):
+            with contextlib.suppress(BusinessError):  # logged where it happened; the ban holds
+                self._forbids.apply(ban)
+            # Another reading may have got further meanwhile.
+            self._ban_version = max(self._ban_version, ban.version)
+
+    def sync_soon(self) -> None:
+        """Have ``run`` read the store now: something there is known to have changed, or may have."""
+        self._sync_now.set()
+
+    async def newer_bans(self) -> None:
+        """Read the bans made until this call, and raise nothing: a store that does not answer has told so elsewhere.
+
+        Many may ask at once: one reading serves all who asked before it began.
+        """
+        if self._next_reading is None:
+            self._next_reading = asyncio.create_task(self._read_after(self._reading))
+        await asyncio.wait([self._next_reading])
+
+    async def _read_after(self, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        self._reading, self._next_reading = self._next_reading, None
+        try:
+            await self._sync_bans()
+        except StoreUnavailable as error:
+            log.debug("a publish is admitted by the bans known here: %s", error)
+        except Exception:
+            log.exception("the bans could not be read")
 
     async def beat(self) -> None:
         """Vouch for this process's sessions, and end those of processes nobody vouches for. Raises StoreUnavailable."""
@@ -112,7 +143,7 @@ class Reconcile:
         """All loops, until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._every(HEARTBEAT_SECONDS, self.beat))
-            group.create_task(self._every(SYNC_SECONDS, self.sync))
+            group.create_task(self._every(SYNC_SECONDS, self.sync, self._sync_now))
             group.create_task(self._every(PURGE_SECONDS, self.purge))
             group.create_task(self._prune_now_and_then())
 
@@ -122,9 +153,15 @@ class Reconcile:
             await asyncio.sleep(PRUNE_SECONDS)
             self.prune()
 
-    async def _every(self, seconds: float, step: Callable[[], Awaitable[None]]) -> None:
+    async def _every(
+        self, seconds: float, step: Callable[[], Awaitable[None]], sooner: asyncio.Event | None = None
+    ) -> None:
+        sooner = sooner or asyncio.Event()
         while True:
-            await asyncio.sleep(seconds)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await sooner.wait()
+            sooner.clear()
             try:
                 await step()
             except Exception as error:

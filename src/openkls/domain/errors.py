@@ -34,3 +34,10 @@ class StoreUnavailable(Exception):
 
 class StoreTimeout(StoreUnavailable):
     """A durable port did not answer within its deadline."""
+
+
+class ClusterUnavailable(Exception):
+    """An ephemeral port did not answer within its deadline, or is known not to; it may have done its work.
+
+    Nobody's fault: each use case goes on with what this process knows by itself.
+    """

@@ -1,9 +1,13 @@
-"""The ports: what the use cases ask of a store, and of a customer's server.
+"""The ports: what the use cases ask of a store, of the other processes of a cluster, and of a customer's server.
 
 Rule of every durable port: a method either did its work durably, or raises ``StoreUnavailable`` (``StoreTimeout`` when
 late) and may have done it; every write is idempotent, so the caller may try again. Times are Unix seconds.
+
+Rule of every ephemeral port (claims, snapshots, bus, rates): what it keeps lives as long as its lease and may be gone
+at any time; a method answers within its deadline, or raises ``ClusterUnavailable`` and may have done its work.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -214,6 +218,107 @@ class AuditPort(Protocol):
     async def read(self, query: AuditQuery) -> list[AuditEntry]:
         """The newest rows first."""
         ...
+
+
+# -- the ephemeral ports of a cluster ---------------------------------------------------------------------------------
+
+# A claim and a snapshot not renewed for so long are nobody's (issue: 10 s, and free elsewhere within 15 s).
+LEASE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What a process says of a name that it holds: by which session, and whether that one's peer is silent, so that
+    the name may be taken from it."""
+
+    token: str
+    silent: bool = False
+
+
+class ClaimsPort(Protocol):
+    """One publisher per name in the whole cluster. A claim belongs to an ``owner``, the lasting name of one process (a
+    second process of that name may only follow its death), and carries the session's id as its token. Among the
+    sessions of one owner its own registry decides, so an owner may always take over its own claim."""
+
+    async def take(self, name: StreamName, owner: str, token: str, contest_seconds: float = 0.0) -> bool:
+        """Claim the name for LEASE_SECONDS: granted when it is free, the owner's own, or held for a silent peer.
+        For ``contest_seconds`` from now an older session that was admitted while nobody could ask may still win."""
+        ...
+
+    async def hold(self, owner: str, holds: Mapping[StreamName, Hold], contest_seconds: float) -> list[StreamName]:
+        """Renew all these claims; returns the names that somebody else holds. One that nobody holds is claimed again,
+        and may be contested for ``contest_seconds``: of two sessions that both claim a name again the lower token,
+        which is the older session, wins."""
+        ...
+
+    async def release(self, owner: str, tokens: Mapping[StreamName, frozenset[str]]) -> None:
+        """Give names back, each only if it is held by this owner with one of these tokens. Idempotent."""
+        ...
+
+    async def is_held(self, name: StreamName) -> bool:
+        """Whether anybody holds the name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A snapshot as it was posted; ``number`` differs from that of the one before it."""
+
+    number: int
+    payload: bytes = field(repr=False)
+
+
+class SnapshotsPort(Protocol):
+    """What each process shows to the others, under a lease of LEASE_SECONDS."""
+
+    async def post(self, boot_id: str, snapshot: Posted) -> None:
+        """Show this instead of what was shown, and renew the lease."""
+        ...
+
+    async def renew(self, boot_id: str, number: int) -> bool:
+        """Renew the lease of what is shown; False when it is not, or no longer, snapshot ``number``."""
+        ...
+
+    async def withdraw(self, boot_id: str) -> None:
+        """Show nothing any more. Idempotent."""
+        ...
+
+    async def newer(self, known: Mapping[str, int]) -> dict[str, Posted | None]:
+        """Of every process that shows something: its snapshot, or None when it is still the ``known`` number."""
+        ...
+
+
+class BusPort(Protocol):
+    """Messages to all processes of the cluster, the sender too; at most once each, and perhaps in another order."""
+
+    async def tell(self, message: bytes) -> None:
+        """Send a message to whoever listens."""
+        ...
+
+    async def listen(self, receive: Callable[[bytes], None], connected: Callable[[], None]) -> None:
+        """Hand over every message until cancelled. ``connected`` is called whenever messages may have been missed:
+        at the begin, and after every lost connection."""
+        ...
+
+
+class RatesPort(Protocol):
+    """The calls that were accepted of late, by any process."""
+
+    async def accept(self, caller: tuple[str, ...], requests: int, per_seconds: float) -> float:
+        """As ``domain.rates.Rates.take``, by the cluster's own clock."""
+        ...
+
+
+class Link(Protocol):
+    """Whether the ephemeral ports answer."""
+
+    @property
+    def up_seconds(self) -> float:
+        """For how long they have; 0 while they do not."""
+        ...
+
+    def on_up(self, call: Callable[[], None]) -> None:
+        """Call this whenever they answer again."""
 
 
 class Whereabouts(Protocol):

@@ -45,18 +45,25 @@ class Rates:
         """
         if not self.enforced:
             return 0.0
-        window = self._windows.get(caller)
-        if window is None:
-            if len(self._windows) >= self._sweep_at:
-                self._sweep(now)
-            window = self._windows[caller] = (deque(maxlen=requests), per_seconds)
-        accepted = window[0]
+        accepted = self._window(caller, requests, per_seconds, now)
         if len(accepted) == requests and now - accepted[0] < per_seconds:
             self.refused += 1
             # Rounding may make nothing of a wait that there is.
             return max(accepted[0] + per_seconds - now, math.ulp(now))
         accepted.append(now)
         return 0.0
+
+    def note(self, caller: tuple[str, ...], requests: int, per_seconds: float, now: float) -> None:
+        """Remember a call that somebody else accepted (the cluster), for the time when there is nobody else."""
+        self._window(caller, requests, per_seconds, now).append(now)
+
+    def _window(self, caller: tuple[str, ...], requests: int, per_seconds: float, now: float) -> deque[float]:
+        window = self._windows.get(caller)
+        if window is None:
+            if len(self._windows) >= self._sweep_at:
+                self._sweep(now)
+            window = self._windows[caller] = (deque(maxlen=requests), per_seconds)
+        return window[0]
 
     def _sweep(self, now: float) -> None:
         """Forget every window whose last call is older than its period."""

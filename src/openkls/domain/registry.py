@@ -28,6 +28,11 @@ class Claim:
     displaced: Session | None = None
 
 
+def is_silent(holder: Session) -> bool:
+    """Whether a holder yields its name to who comes next."""
+    return holder.started and holder.publisher.silent_seconds() >= SILENT_SECONDS
+
+
 class Registry:
     """The live sessions of this process, by name."""
 
@@ -36,23 +41,32 @@ class Registry:
         self._holders: dict[StreamName, Session] = {}
         # Listing one app of one space must not walk every live stream of the process.
         self._by_app: dict[tuple[str, str], dict[StreamName, Session]] = {}
+        self.changes = 0
+        """Names taken and given up, since the start."""
 
     def __len__(self) -> int:
         return len(self._holders)
 
     def claim(self, session: Session, now: float) -> Claim:
         """Take the session's name at ``now`` (Unix seconds): FORBIDDEN, else ALREADY_EXISTS, else granted."""
-        if self._blacklist.forbids(session.key, now):
-            return Claim(refusal=BreakCode.FORBIDDEN)
+        refusal = self.refusal(session.key, now)
+        if refusal is not None:
+            return Claim(refusal=refusal)
         holder = self._holders.get(session.key.name)
         if holder is not None:
-            if not holder.started or holder.publisher.silent_seconds() < SILENT_SECONDS:
-                return Claim(refusal=BreakCode.ALREADY_EXISTS)
             holder.evicted_with = BreakCode.SUCCESS
             self._remove(holder)
+        self.changes += 1
         self._holders[session.key.name] = session
         self._by_app.setdefault((session.key.unique_name, session.key.app), {})[session.key.name] = session
         return Claim(displaced=holder)
+
+    def refusal(self, key: StreamKey, now: float) -> BreakCode | None:
+        """Why a claim of ``key`` at ``now`` (Unix seconds) would be refused; None when it would be granted."""
+        if self._blacklist.forbids(key, now):
+            return BreakCode.FORBIDDEN
+        holder = self._holders.get(key.name)
+        return BreakCode.ALREADY_EXISTS if holder is not None and not is_silent(holder) else None
 
     def release(self, session: Session) -> bool:
         """Free the session's name if the session still holds it; True when it did. Idempotent."""
@@ -90,8 +104,13 @@ class Registry:
         """The live sessions of one app of one space, in order of their claims; a snapshot."""
         return tuple(self._by_app.get((unique_name, app), {}).values())
 
+    def apps(self) -> list[tuple[str, str]]:
+        """The apps, each with its space, that have a live session."""
+        return list(self._by_app)
+
     def _remove(self, session: Session) -> None:
         name = session.key.name
+        self.changes += 1
         del self._holders[name]
         siblings = self._by_app[name.unique_name, name.app]
         del siblings[name]

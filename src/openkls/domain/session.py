@@ -9,7 +9,7 @@ from enum import IntEnum, StrEnum
 from typing import Protocol
 
 from openkls.domain.keys import StreamKey
-from openkls.domain.quality import Quality
+from openkls.domain.quality import Quality, Reading
 
 
 class BreakCode(IntEnum):
@@ -37,6 +37,8 @@ class Reason(StrEnum):
     TAKEN_OVER = "taken_over"
     """Silent, and its encoder came back on a new connection."""
     FORBIDDEN = "forbidden"
+    CLAIM_LOST = "claim_lost"
+    """Another process of the cluster was found to hold the name."""
     REFUSED = "refused"
 
 
@@ -94,3 +96,11 @@ class Session:
     def key(self) -> StreamKey:
         """The key the session publishes under."""
         return self.facts.key
+
+    def read(self, now: float) -> Reading:
+        """The quality of the push at ``now`` (monotonic seconds)."""
+        return self.quality.read(now)
+
+    def read_time(self, now: int) -> int:
+        """When a reading asked for at ``now`` (Unix seconds) was made: then."""
+        return now

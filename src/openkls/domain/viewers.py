@@ -76,6 +76,10 @@ class Viewers:
         """The names of one app that have a viewer by any protocol."""
         return [name for name in self._groups if name.unique_name == unique_name and name.app == app]
 
+    def groups(self) -> list[tuple[StreamName, list[Group]]]:
+        """The groups of every watched stream; a snapshot."""
+        return [(name, list(groups.values())) for name, groups in self._groups.items()]
+
     def online(self) -> int:
         """All viewers of this process."""
         return sum(group.online for groups in self._groups.values() for group in groups.values())

@@ -175,6 +175,14 @@ class RelayPort(PlayListener):
         self.sources: Connections[Source] = Connections()
         self._token = token.encode()
         self._sweeper: asyncio.TimerHandle | None = None
+        self._closing = False
+
+    def let_go(self) -> None:
+        """This process ends: its publishers come back elsewhere, where the other processes will find them. Told before
+        their sessions end here, as those would be the streams' ends."""
+        self._closing = True
+        for source in self.sources:
+            source.stop()
 
     async def _begin(self) -> None:
         self._sweep()
@@ -182,8 +190,7 @@ class RelayPort(PlayListener):
     async def _end(self) -> None:
         if self._sweeper is not None:
             self._sweeper.cancel()
-        for source in self.sources:
-            source.stop()
+        self.let_go()
 
     def _sweep(self) -> None:
         self._sweeper = self.loop.call_later(ALIVE_SECONDS / 2, self._sweep)
@@ -203,7 +210,7 @@ class RelayPort(PlayListener):
         name = parse_path(path)
         if name is not None:
             hub = self.doors.hubs.find(name)
-            if hub is None or request.method == "HEAD":
+            if hub is None or self._closing or request.method == "HEAD":
                 return self.write(request, _NOT_HERE)
             handed_over = cast(RequestHandler, request.protocol).hand_over()
             if handed_over is not None:

@@ -18,6 +18,8 @@ import msgspec
 from openkls import config
 from openkls.api.services import Place, Services
 from openkls.control.live import ROWS_LIMIT, LiveStream, LiveStreams
+from openkls.control.peers import NOWHERE, Elsewhere
+from openkls.control.snapshot import RemoteStream
 from openkls.domain.errors import BusinessError
 from openkls.domain.quality import round_half_up, whole
 from openkls.domain.session import Session
@@ -82,7 +84,8 @@ async def list_realtime_streams(services: Services, place: Place, parameters: Ma
     protocol = PullProtocol(parameters["PullProtocol"])
     domain_ids = domain_ids_of(place.space, parameters.get("DomainIds"))
     suffixes = place.space.settings_of(parameters["App"]).rendition_suffixes
-    sources = services.live.sources(place.space.unique_name, parameters["App"], suffixes)
+    elsewhere = await _elsewhere(services, place, parameters)
+    sources = services.live.sources(place.space.unique_name, parameters["App"], suffixes, elsewhere)
     if stream is not None:
         sources = [source for source in sources if source.session.key.stream == stream]
     rows: list[Any] = []
@@ -92,7 +95,9 @@ async def list_realtime_streams(services: Services, place: Place, parameters: Ma
         now = services.monotonic()
         for source in sources[begin : begin + SLICE_ROWS]:
             # It may have ended while others had their turn.
-            row = None if source.session.ended else _row(services.live, source, asked, protocol, domain_ids, now)
+            if source.session.ended:
+                continue
+            row = _row(services.live, source, asked, protocol, domain_ids, now, elsewhere)
             if row is not None:
                 rows.append(row)
     del rows[ROWS_LIMIT:]
@@ -112,7 +117,9 @@ async def list_realtime_pub_streams(services: Services, place: Place, parameters
     stream = parameters.get("Stream")
     sessions = [
         session
-        for session in services.live.published(place.space.unique_name, parameters["App"], place.pubdomain)
+        for session in services.live.published(
+            place.space.unique_name, parameters["App"], place.pubdomain, await _elsewhere(services, place, parameters)
+        )
         if stream in (None, session.key.stream)
     ]
     sessions.sort(
@@ -145,6 +152,12 @@ def domain_ids_of(space: config.Space, text: str | None) -> frozenset[str] | Non
     return asked
 
 
+async def _elsewhere(services: Services, place: Place, parameters: Mapping[str, Any]) -> Elsewhere:
+    """What other processes of a cluster have of the app."""
+    peers = services.live.peers
+    return NOWHERE if peers is None else await peers.app(place.space.unique_name, parameters["App"])
+
+
 def _row(
     live: LiveStreams,
     source: LiveStream,
@@ -152,12 +165,14 @@ def _row(
     protocol: PullProtocol,
     domain_ids: frozenset[str] | None,
     now: float,
+    elsewhere: Elsewhere,
 ) -> PushedRow | PulledRow | StreamRow | None:
     """What the list shows of a stream by its Type; None for one that is to be pulled and is not."""
     if asked == "push":
         return PushedRow(*_pushed(source.session, now))
     pulls = [
-        PullRow(pull.stream, pull.online, _bps(pull.bps)) for pull in live.pulls(source, protocol, domain_ids, now)
+        PullRow(pull.stream, pull.online, _bps(pull.bps))
+        for pull in live.pulls(source, protocol, domain_ids, now, elsewhere)
     ]
     if not pulls:
         return None
@@ -168,10 +183,10 @@ def _row(
     return StreamRow(*members)
 
 
-def _pushed(session: Session, now: float) -> tuple[Any, ...]:
+def _pushed(session: Session | RemoteStream, now: float) -> tuple[Any, ...]:
     """The members of a PushedRow. Sums and differences are taken of the rounded figures, so that the row adds up for
     its reader: in steps of KBPS_STEP_BPS, which are integers."""
-    facts, reading = session.facts, session.quality.read(now)
+    facts, reading = session.facts, session.read(now)
     video, audio = floor(reading.video_bps / KBPS_STEP_BPS + 0.5), floor(reading.audio_bps / KBPS_STEP_BPS + 0.5)
     real_kbps = whole(reading.real_bps / 1000)
     return (
@@ -195,14 +210,14 @@ def _pushed(session: Session, now: float) -> tuple[Any, ...]:
     )
 
 
-def _pub_row(session: Session, now: float, update_time: int) -> dict[str, Any]:
-    reading = session.quality.read(now)
+def _pub_row(session: Session | RemoteStream, now: float, update_time: int) -> dict[str, Any]:
+    reading = session.read(now)
     video, audio = whole(reading.video_bps / 8), whole(reading.audio_bps / 8)
     return {
         "Stream": session.key.stream,
         "Clientip": session.facts.client_ip,
         "Pubtime": session.facts.pub_time,
-        "UpdateTime": update_time,
+        "UpdateTime": session.read_time(update_time),
         "Width": str(reading.width),
         "Height": str(reading.height),
         "FrameRate": str(reading.frame_rate),

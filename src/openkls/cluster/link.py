@@ -1,0 +1,158 @@
+"""The connection to Redis, and whether it is worth asking.
+
+Rule: nothing waits for Redis longer than its deadline, and once it did not answer nobody asks it any more until it has.
+
+Theory of operation. The link is up or down. A call that fails or is late takes it down, and from then on every call
+raises ``ClusterUnavailable`` at once: a Redis that hangs costs one deadline and not one for each call. While it is down
+``run`` tries every PROBE_SECONDS, on fresh connections, with a write and the scripts that the ports use; when that
+succeeds the link is up, and whoever asked to be told is told. A failure of a call that was made before the link last
+came up says nothing about it now.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from openkls.domain.errors import ClusterUnavailable
+
+log = logging.getLogger("openkls.cluster")
+
+T = TypeVar("T")
+
+# A publish waits for a claim, a request for its rate: neither may wait longer. Redis answers in less than 1 ms.
+DEADLINE_SECONDS = 0.5
+# For what carries much: the claims and the snapshot of a whole node. Nobody waits for it.
+BULK_DEADLINE_SECONDS = 2.0
+PROBE_SECONDS = 0.5
+# Calls at once; more wait for a connection, within their deadline.
+CONNECTIONS_LIMIT = 16
+FAULTS = (RedisError, OSError, TimeoutError)
+
+
+class RedisLink:
+    """The link of one process. ``scripts`` are loaded whenever it comes up."""
+
+    def __init__(self, url: str, prefix: str, scripts: Sequence[str] = ()) -> None:
+        """Raises ValueError for a URL that is none."""
+        self.prefix = prefix
+        self._url = url
+        self._scripts = scripts
+        self.redis = self.client(CONNECTIONS_LIMIT)
+        self._up_since: float | None = None
+        self._generation = 0
+        self._calls: list[Callable[[], None]] = []
+        self._wake = asyncio.Event()
+        self._told = False
+        self.failures = 0
+        """Calls that failed or were late, since the start."""
+        self.refused = 0
+        """Calls that were not made because the link was down, since the start."""
+        self.outages = 0
+        """How often the link went down, since the start."""
+
+    def client(self, connections: int) -> Redis:
+        """A client of its own on the same Redis. Nothing is tried twice: the deadline is the caller's."""
+        pool = BlockingConnectionPool.from_url(
+            self._url,
+            max_connections=connections,
+            timeout=None,
+            retry=Retry(NoBackoff(), 0),
+            socket_connect_timeout=DEADLINE_SECONDS,
+            protocol=2,
+        )
+        return Redis.from_pool(pool)
+
+    @property
+    def up(self) -> bool:
+        """Whether Redis is asked."""
+        return self._up_since is not None
+
+    @property
+    def up_seconds(self) -> float:
+        """For how long it has been; 0 while it is not."""
+        return 0.0 if self._up_since is None else asyncio.get_running_loop().time() - self._up_since
+
+    def on_up(self, call: Callable[[], None]) -> None:
+        """Call this whenever the link comes up."""
+        self._calls.append(call)
+
+    async def ask(self, question: Callable[[Redis], Awaitable[T]], deadline_seconds: float = DEADLINE_SECONDS) -> T:
+        """What Redis answers. Raises ClusterUnavailable, within the deadline."""
+        if self._up_since is None:
+            self.refused += 1
+            raise ClusterUnavailable("Redis does not answer")
+        generation = self._generation
+        try:
+            async with asyncio.timeout(deadline_seconds):
+                return await question(self.redis)
+        except FAULTS as error:
+            self.failures += 1
+            if generation == self._generation:
+                self._go_down(error)
+            raise ClusterUnavailable(f"Redis did not answer: {_text_of(error)}") from error
+
+    async def try_now(self) -> bool:
+        """Whether Redis answers; the link is up if so."""
+        if self._up_since is not None:
+            return True
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                # What is left in the pool is dead, or was late.
+                await self.redis.connection_pool.disconnect()
+                await self.redis.set(f"{self.prefix}probe", b"1", px=int(PROBE_SECONDS * 1000))
+                for script in self._scripts:
+                    await self.redis.script_load(script)
+        except FAULTS as error:
+            if not self._told:  # it never was up
+                self._tell_down(error)
+            return False
+        self._up_since = asyncio.get_running_loop().time()
+        self._generation += 1
+        if self._told:
+            log.warning("Redis answers again")
+        self._told = False
+        for call in self._calls:
+            call()
+        return True
+
+    async def run(self) -> None:
+        """Bring the link up whenever it is down, until cancelled."""
+        while True:
+            if await self.try_now():
+                self._wake.clear()
+                if self.up:
+                    await self._wake.wait()
+            await asyncio.sleep(PROBE_SECONDS)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        self._up_since = None
+        with contextlib.suppress(*FAULTS):
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                await self.redis.aclose()
+
+    def _go_down(self, error: BaseException) -> None:
+        if self._up_since is None:
+            return
+        self._up_since = None
+        self.outages += 1
+        self._wake.set()
+        self._tell_down(error)
+
+    def _tell_down(self, error: BaseException) -> None:
+        self._told = True
+        log.error(
+            "Redis does not answer: %s; live streams go on, and this process admits, lists and counts by itself",
+            _text_of(error),
+        )
+
+
+def _text_of(error: BaseException) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,230 @@
+"""The ephemeral ports on Redis 7 or Valkey, one server (or one that fails over behind one address; no Redis Cluster).
+
+Rule: one port's call is one step of Redis: a script, or one pipeline of scripts.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import itertools
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, TypeVar
+
+from redis.asyncio import Redis
+
+from openkls.cluster import scripts
+from openkls.cluster.link import BULK_DEADLINE_SECONDS, DEADLINE_SECONDS, FAULTS, PROBE_SECONDS, RedisLink
+from openkls.domain.keys import StreamName
+from openkls.domain.ports import LEASE_SECONDS, Hold, Posted
+
+log = logging.getLogger("openkls.cluster")
+
+T = TypeVar("T")
+
+PREFIX: Final = "openkls:"
+LEASE_MS: Final = int(LEASE_SECONDS * 1000)
+# Claims in one script: Redis serves nobody else meanwhile, about 1 ms.
+CLAIMS_PER_SCRIPT: Final = 256
+# A subscription that has heard nothing for so long is asked whether it lives, and given as long to say so.
+PING_SECONDS: Final = 1.0
+
+_SHA: Final = {script: hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest() for script in scripts.ALL}
+
+
+class RedisClaims:
+    """ClaimsPort."""
+
+    def __init__(self, link: RedisLink) -> None:
+        self._link = link
+
+    async def take(self, name: StreamName, owner: str, token: str, contest_seconds: float = 0.0) -> bool:
+        """ClaimsPort.take."""
+        contest_ms = int(contest_seconds * 1000)
+        granted = await self._link.ask(
+            lambda redis: _run(redis, scripts.TAKE, [self._key(name)], owner, token, LEASE_MS, contest_ms)
+        )
+        return bool(granted)
+
+    async def hold(self, owner: str, holds: Mapping[StreamName, Hold], contest_seconds: float) -> list[StreamName]:
+        """ClaimsPort.hold."""
+        lots = [list(lot) for lot in _lots(holds.items())]
+
+        async def ask(redis: Redis) -> list[Any]:
+            pipe = redis.pipeline(transaction=False)
+            for lot in lots:
+                said = [word for _, hold in lot for word in (hold.token, int(hold.silent))]
+                keys = [self._key(name) for name, _ in lot]
+                _run(pipe, scripts.HOLD, keys, owner, LEASE_MS, int(contest_seconds * 1000), *said)
+            return await pipe.execute()
+
+        answers = await self._link.ask(ask, BULK_DEADLINE_SECONDS) if lots else []
+        return [lot[place - 1][0] for lot, lost in zip(lots, answers, strict=True) for place in lost]
+
+    async def release(self, owner: str, tokens: Mapping[StreamName, frozenset[str]]) -> None:
+        """ClaimsPort.release."""
+
+        async def ask(redis: Redis) -> None:
+            pipe = redis.pipeline(transaction=False)
+            for lot in _lots(tokens.items()):
+                said = [f" {' '.join(known)} " for _, known in lot]
+                _run(pipe, scripts.RELEASE, [self._key(name) for name, _ in lot], owner, *said)
+            await pipe.execute()
+
+        if tokens:
+            await self._link.ask(ask, BULK_DEADLINE_SECONDS)
+
+    async def is_held(self, name: StreamName) -> bool:
+        """ClaimsPort.is_held."""
+        return bool(await self._link.ask(lambda redis: redis.exists(self._key(name))))
+
+    def _key(self, name: StreamName) -> str:
+        # No part of a name holds a slash (contract, 5).
+        return f"{self._link.prefix}claim:{'/'.join(name)}"
+
+
+class RedisSnapshots:
+    """SnapshotsPort."""
+
+    def __init__(self, link: RedisLink) -> None:
+        self._link = link
+        self._boots = f"{link.prefix}boots"
+        self._before = f"{link.prefix}snapshot:"
+
+    async def post(self, boot_id: str, snapshot: Posted) -> None:
+        """SnapshotsPort.post."""
+        keys = [self._before + boot_id, self._boots]
+        said = (boot_id, snapshot.number, snapshot.payload, LEASE_MS)
+        await self._link.ask(lambda redis: _run(redis, scripts.POST, keys, *said), BULK_DEADLINE_SECONDS)
+
+    async def renew(self, boot_id: str, number: int) -> bool:
+        """SnapshotsPort.renew."""
+        keys = [self._before + boot_id]
+        return bool(await self._link.ask(lambda redis: _run(redis, scripts.RENEW, keys, number, LEASE_MS)))
+
+    async def withdraw(self, boot_id: str) -> None:
+        """SnapshotsPort.withdraw."""
+        await self._link.ask(lambda redis: redis.delete(self._before + boot_id))
+
+    async def newer(self, known: Mapping[str, int]) -> dict[str, Posted | None]:
+        """SnapshotsPort.newer."""
+        return await self._link.ask(lambda redis: self._newer(redis, known), BULK_DEADLINE_SECONDS)
+
+    async def _newer(self, redis: Redis, known: Mapping[str, int]) -> dict[str, Posted | None]:
+        words = iter(await _run(redis, scripts.NUMBERS, [self._boots], self._before))
+        numbers = {boot.decode(): int(number) for boot, number in zip(words, words, strict=True)}
+        found: dict[str, Posted | None] = {boot: None for boot in numbers if known.get(boot) == numbers[boot]}
+        changed = [boot for boot in numbers if boot not in found]
+        if changed:
+            pipe = redis.pipeline(transaction=False)
+            for boot in changed:
+                pipe.hmget(self._before + boot, ["number", "payload"])
+            for boot, (number, payload) in zip(changed, await pipe.execute(), strict=True):
+                if number is not None:  # else its lease ended in between
+                    found[boot] = Posted(int(number), payload)
+        return found
+
+
+class RedisBus:
+    """BusPort, on a connection of its own."""
+
+    def __init__(self, link: RedisLink) -> None:
+        self._link = link
+        self._channel = f"{link.prefix}bus"
+        self._redis = link.client(1)
+
+    async def tell(self, message: bytes) -> None:
+        """BusPort.tell."""
+        await self._link.ask(lambda redis: redis.publish(self._channel, message))
+
+    async def listen(self, receive: Callable[[bytes], None], connected: Callable[[], None]) -> None:
+        """BusPort.listen. Says nothing of a lost connection: the link does."""
+        while True:
+            with contextlib.suppress(*FAULTS):
+                await self._listen(receive, connected)
+            await asyncio.sleep(PROBE_SECONDS)
+
+    async def _listen(self, receive: Callable[[bytes], None], connected: Callable[[], None]) -> None:
+        pubsub = self._redis.pubsub()
+        try:
+            await _within(pubsub.subscribe(self._channel))
+            asked = False
+            while True:
+                message = await pubsub.get_message(timeout=PING_SECONDS)
+                if message is None:
+                    if asked:
+                        raise TimeoutError("the subscription is silent")
+                    await _within(pubsub.ping())
+                    asked = True
+                    continue
+                asked = False
+                if message["type"] == "subscribe":
+                    connected()
+                elif message["type"] == "message":
+                    receive(message["data"])
+        finally:
+            with contextlib.suppress(*FAULTS):
+                await _within(pubsub.aclose())  # type: ignore[no-untyped-call]
+                await _within(self._redis.connection_pool.disconnect())
+
+    async def close(self) -> None:
+        """Close the connection."""
+        with contextlib.suppress(*FAULTS):
+            await _within(self._redis.aclose())
+
+
+class RedisRates:
+    """RatesPort."""
+
+    def __init__(self, link: RedisLink) -> None:
+        self._link = link
+
+    async def accept(self, caller: tuple[str, ...], requests: int, per_seconds: float) -> float:
+        """RatesPort.accept."""
+        key = f"{self._link.prefix}rate:{'/'.join(caller)}"
+        period_us = round(per_seconds * 1_000_000)
+        wait_us = await self._link.ask(lambda redis: _run(redis, scripts.ACCEPT, [key], requests, period_us))
+        return int(wait_us) / 1_000_000
+
+
+class RedisCluster:
+    """All ports of one process on one Redis."""
+
+    def __init__(self, url: str, prefix: str = PREFIX) -> None:
+        self.link = RedisLink(url, prefix, scripts.ALL)
+        self.claims = RedisClaims(self.link)
+        self.snapshots = RedisSnapshots(self.link)
+        self.bus = RedisBus(self.link)
+        self.rates = RedisRates(self.link)
+
+    async def run(self) -> None:
+        """Keep the link up, until cancelled."""
+        await self.link.run()
+
+    async def close(self) -> None:
+        """Close all connections. Idempotent."""
+        await self.bus.close()
+        await self.link.close()
+
+
+async def open_cluster(url: str, prefix: str = PREFIX) -> RedisCluster:
+    """The ports on the Redis of ``[cluster] url``, whether or not it answers. Raises ValueError for a URL that is
+    none."""
+    cluster = RedisCluster(url, prefix)
+    await cluster.link.try_now()
+    return cluster
+
+
+def _run(redis: Any, script: str, keys: list[str], *said: str | int | bytes) -> Any:
+    return redis.evalsha(_SHA[script], len(keys), *keys, *said)
+
+
+def _lots(items: Iterable[T]) -> Iterator[tuple[T, ...]]:
+    rest = iter(items)
+    while lot := tuple(itertools.islice(rest, CLAIMS_PER_SCRIPT)):
+        yield lot
+
+
+async def _within(work: Awaitable[T]) -> T:
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        return await work

@@ -1,0 +1,263 @@
+"""What the other processes of the cluster show, and what this one shows them.
+
+Rule: an API process answers from what is here, and waits for nobody; what another process shows is gone when its lease
+is, and while the ephemeral ports do not answer it stays for STALE_SECONDS.
+
+Theory of operation. A process shows its streams whenever one began or ended, and every POST_SECONDS while it has
+streams or viewers, as their readings change; one that has neither only renews its lease. A large node's snapshot is
+made less often, so that making it costs at most POST_SHARE of the time. The others read what is new when they are told
+so, and every FOLLOW_SECONDS. So a reading is at most 3 + 2 s old, plus the way. Rows are made out of a snapshot when
+somebody asks for its app, once.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from openkls.control.snapshot import RemoteStream, Snapshot, Watched, build_snapshot
+from openkls.domain.errors import ClusterUnavailable
+from openkls.domain.keys import StreamKey, StreamName
+from openkls.domain.ports import Link, Posted, SnapshotsPort
+from openkls.domain.registry import Registry
+from openkls.domain.viewers import Audience, PullProtocol, Viewers
+
+log = logging.getLogger("openkls.control.peers")
+
+POST_SECONDS = 3.0
+# Between two snapshots, though much has changed.
+POST_LEAST_SECONDS = 0.5
+POST_SHARE = 0.05
+LOOK_SECONDS = 0.25
+FOLLOW_SECONDS = 2.0
+FOLLOW_LEAST_SECONDS = 0.25
+# A Redis is restarted, or fails over, within that time; what was live a minute ago is no answer any more.
+STALE_SECONDS = 60.0
+# Those that show nothing right after an outage have perhaps not come to it yet.
+RESTORE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """The live streams and viewers of one app in all other processes."""
+
+    streams: dict[str, RemoteStream] = field(default_factory=dict)
+    watched: dict[str, list[Watched]] = field(default_factory=dict)
+
+    def audience(self, stream: str, protocol: PullProtocol, domain_ids: frozenset[str] | None) -> Audience:
+        """As Viewers.audience."""
+        online, bps = 0, 0.0
+        for row in self.watched.get(stream, ()):
+            if row.protocol is protocol and (domain_ids is None or row.domain_id in domain_ids):
+                online += row.online
+                bps += row.bps
+        return Audience(online, bps)
+
+
+NOWHERE = Elsewhere()
+
+
+class Peers:
+    """The other processes as this one, ``boot_id`` on ``node``, knows them."""
+
+    def __init__(
+        self,
+        port: SnapshotsPort,
+        link: Link,
+        registry: Registry,
+        viewers: Viewers,
+        boot_id: str,
+        node: str,
+        tell_shown: Callable[[], Awaitable[object]],
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``tell_shown`` tells the others that there is something new to read."""
+        self._port = port
+        self._link = link
+        self._registry = registry
+        self._viewers = viewers
+        self._boot_id = boot_id
+        self._node = node
+        self._tell_shown = tell_shown
+        self._clock = clock
+        self._monotonic = monotonic
+        self._known: dict[str, tuple[int, Snapshot]] = {}
+        self._changes = 0
+        self._merged: dict[tuple[str, str], tuple[int, Elsewhere]] = {}
+        self._followed_at = monotonic()
+        self._follow_now = asyncio.Event()
+        self._post_now = False
+        self._relay = ""
+        self._number = 0
+        self._empty = False
+        self._posted_changes = -1
+        self._next_post = 0.0
+        self._rest_seconds = POST_LEAST_SECONDS
+        self.posted = 0
+        self.malformed = 0
+        """Snapshots that could not be read, since the start."""
+        link.on_up(self._restore)
+
+    def __len__(self) -> int:
+        """How many other processes show something."""
+        return len(self._known)
+
+    @property
+    def age_seconds(self) -> float:
+        """How long ago the others' snapshots were looked at; above a few seconds lists are not what they should be."""
+        return self._monotonic() - self._followed_at
+
+    # -- what the others show
+
+    async def app(self, unique_name: str, app: str) -> Elsewhere:
+        """The live streams and viewers of an app in all other processes."""
+        changes, merged = self._merged.get((unique_name, app), (-1, NOWHERE))
+        if changes == self._changes:
+            return merged
+        changes, merged = self._changes, Elsewhere()
+        for _, snapshot in tuple(self._known.values()):
+            try:
+                shown = await snapshot.app(unique_name, app)
+            except msgspec.DecodeError:
+                self.malformed += 1
+                continue
+            for stream in shown.streams:
+                known = merged.streams.get(stream.key.stream)
+                # Two of one name are about to be one: the older one wins.
+                if known is None or stream.facts.session_id < known.facts.session_id:
+                    merged.streams[stream.key.stream] = stream
+            for row in shown.watched:
+                merged.watched.setdefault(row.stream, []).append(row)
+        self._merged[unique_name, app] = changes, merged
+        return merged
+
+    def lists(self, key: StreamKey) -> bool:
+        """Whether another process was last seen to publish the key."""
+        with contextlib.suppress(msgspec.DecodeError):
+            return any(snapshot.publishes(key) for _, snapshot in self._known.values())
+        return False
+
+    def find(self, name: StreamName) -> str | None:
+        """Whereabouts.find."""
+        with contextlib.suppress(msgspec.DecodeError):
+            for _, snapshot in self._known.values():
+                if snapshot.relay and snapshot.has(name):
+                    return snapshot.relay
+        return None
+
+    def show_relay(self, address: str) -> None:
+        """Show the others where this process's streams are relayed from, from the next snapshot on."""
+        self._relay = address
+        self._post_now = True
+
+    def follow_soon(self) -> None:
+        """Have ``run`` look at what the others show."""
+        self._follow_now.set()
+
+    async def follow(self) -> None:
+        """Look at what the others show. Raises ClusterUnavailable."""
+        try:
+            numbers = {boot_id: number for boot_id, (number, _) in self._known.items()}
+            found = await self._port.newer({**numbers, self._boot_id: self._number})
+        except ClusterUnavailable:
+            if self._known and self.age_seconds > STALE_SECONDS:
+                self._forget(list(self._known))
+            raise
+        self._followed_at = self._monotonic()
+        found.pop(self._boot_id, None)
+        for boot_id, posted in found.items():
+            if posted is None:
+                continue
+            try:
+                self._known[boot_id] = posted.number, Snapshot(posted.payload)
+            except msgspec.DecodeError as error:
+                self.malformed += 1
+                log.error("the snapshot of process %s cannot be read: %s", boot_id, error)
+                self._known.pop(boot_id, None)
+            self._changes += 1
+        if self._link.up_seconds >= RESTORE_SECONDS:
+            self._forget([boot_id for boot_id in self._known if boot_id not in found])
+
+    def _forget(self, gone: list[str]) -> None:
+        for boot_id in gone:
+            del self._known[boot_id]
+        if gone:
+            self._changes += 1
+            self._merged.clear()
+
+    # -- what this one shows
+
+    async def post(self) -> None:
+        """Show what is new, or renew the lease. Raises ClusterUnavailable."""
+        now = self._monotonic()
+        due = now >= self._next_post
+        changed = self._post_now or self._registry.changes != self._posted_changes
+        if not due and not (changed and now >= self._next_post - POST_SECONDS + self._rest_seconds):
+            return
+        self._next_post = now + POST_SECONDS
+        empty = not len(self._registry) and not self._viewers.groups()
+        if empty and self._empty and not changed and await self._port.renew(self._boot_id, self._number):
+            return
+        self._post_now = False
+        changes = self._registry.changes
+        payload = await build_snapshot(
+            self._boot_id, self._node, self._registry, self._viewers, int(self._clock()), now, self._relay
+        )
+        took_seconds = self._monotonic() - now
+        self._rest_seconds = min(POST_SECONDS, max(POST_LEAST_SECONDS, took_seconds / POST_SHARE))
+        # Of two boots of one process's life no number is the same twice.
+        self._number = max(self._number + 1, int(self._clock() * 1000))
+        await self._port.post(self._boot_id, Posted(self._number, payload))
+        self.posted += 1
+        self._empty = empty
+        # One that holds its name and has not begun yet changes without the registry's knowing.
+        self._posted_changes = changes if self._all_started() else -1
+        await self._tell_shown()
+
+    def _all_started(self) -> bool:
+        return all(session.started for session in self._registry.sessions())
+
+    def _restore(self) -> None:
+        self._next_post = 0.0
+        self._post_now = True
+        self.follow_soon()
+
+    # -- the loops
+
+    async def run(self) -> None:
+        """Show and look, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._show())
+            group.create_task(self._look())
+
+    async def _show(self) -> None:
+        while True:
+            await self._guarded(self.post)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _look(self) -> None:
+        while True:
+            await self._guarded(self.follow)
+            await asyncio.sleep(FOLLOW_LEAST_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FOLLOW_SECONDS - FOLLOW_LEAST_SECONDS):
+                    await self._follow_now.wait()
+            self._follow_now.clear()
+
+    async def _guarded(self, step: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await step()
+        except ClusterUnavailable:
+            pass
+        except Exception:  # a loop that ended would hide this process's streams, or the others'
+            log.exception("%s failed", step.__name__)
+
+    async def withdraw(self) -> None:
+        """Show nothing any more: this process ends."""
+        with contextlib.suppress(ClusterUnavailable):
+            await self._port.withdraw(self._boot_id)
