@@ -119,10 +119,11 @@ def service(tmp_path: Path, redis: RedisServer) -> Iterator[Workers]:
 
 
 class FlvWatcher:
-    """An HTTP-FLV viewer."""
+    """An HTTP-FLV viewer; closed when its test is over."""
 
     def __init__(self, port: int, stream: str) -> None:
         self.link = socket.create_connection(("127.0.0.1", port), 10)
+        OPENED.append(self)
         self.link.sendall(f"GET /live/{stream}.flv HTTP/1.1\r\nHost: play.demo.local\r\n\r\n".encode())
         head = b""
         while not head.endswith(b"\r\n\r\n"):
@@ -148,6 +149,16 @@ class FlvWatcher:
 
     def close(self) -> None:
         self.link.close()
+
+
+OPENED: list[FlvWatcher] = []
+
+
+@pytest.fixture(autouse=True)
+def no_watcher_left() -> Iterator[None]:
+    yield
+    while OPENED:
+        OPENED.pop().close()
 
 
 def watch(port: int, stream: str) -> FlvWatcher:
