@@ -16,6 +16,7 @@ BENCHES = {
     "store": "the embedded store: bans, sessions, pages",
     "fanout": "what a viewer costs, beside nginx-rtmp and Node-Media-Server",
     "ingest": "what a publisher costs, beside nginx-rtmp and Node-Media-Server",
+    "cluster": "four nodes on one Redis: lists, claims, commands; a ban from one node to the other",
     "hls": "what HLS costs for each stream, beside nginx-rtmp",
 }
 

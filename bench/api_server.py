@@ -1,9 +1,9 @@
 """The servers that bench.api loads: OpenKLS whole, and the least that aiohttp can do.
 
 ``python -m bench.api_server openkls CONFIG`` or ``... echo``. Prints its port, then obeys lines on its standard input
-and answers each with ``done``: ``fill N`` registers N live streams, each with a viewer, in the running service's
-registry, ``feed`` gives their counters ten seconds of media up to now; ``answer FILE`` is what the echo answers from
-now on. It ends when its input does.
+and answers each with ``done``: ``fill N [FIRST]`` registers N live streams, numbered from FIRST and each with a viewer,
+in the running service's registry, ``feed`` gives their counters ten seconds of media up to now; ``answer FILE`` is what
+the echo answers from now on. It ends when its input does.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from aiohttp import web
 from openkls import app, config
 from openkls.control.ids import new_session_id
 from openkls.control.live import LiveStreams
+from openkls.control.peers import Peers
 from openkls.domain.keys import StreamKey
 from openkls.domain.quality import Quality
 from openkls.domain.registry import Registry
@@ -68,17 +69,17 @@ class _Filled(LiveStreams):
 
     current: "_Filled"
 
-    def __init__(self, registry: Registry, viewers: Viewers) -> None:
-        super().__init__(registry, viewers)
+    def __init__(self, registry: Registry, viewers: Viewers, peers: Peers | None = None) -> None:
+        super().__init__(registry, viewers, peers)
         self.parts = registry, viewers
         self.streams: list[_Stream] = []
         _Filled.current = self
 
-    def fill(self, count: int) -> None:
+    def fill(self, count: int, first: int = 0) -> None:
         """Register streams of demo/live as their connections would have."""
         registry, viewers = self.parts
         now, ticks = time.time(), time.monotonic()
-        for number in range(count):
+        for number in range(first, first + count):
             key = StreamKey("demo", "push.demo.local", "live", f"stream-{number:05}")
             pub_time = int(now) - number % 3600
             facts = SessionFacts(new_session_id(now), key, "192.0.2.7", 50000, "127.0.0.1", "bench", pub_time)
@@ -111,7 +112,7 @@ async def _openkls(path: str) -> None:
 
     def obey(order: str, argument: str) -> None:
         if order == "fill":
-            _Filled.current.fill(int(argument))
+            _Filled.current.fill(*map(int, argument.split()))
         elif order == "feed":
             _Filled.current.feed()
 

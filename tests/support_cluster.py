@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from openkls.domain.ports import BusPort, ClaimsPort, RatesPort, SnapshotsPort
-from support_service import RunningService
+from tests.support_service import RunningService
 
 TOKEN = "the-token-of-this-cluster"
 

@@ -5,7 +5,7 @@ import socket
 import subprocess
 from pathlib import Path
 
-from support_service import free_ports, until
+from tests.support_service import free_ports, until
 
 
 class RedisServer:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from openkls.cluster.redis_ports import CLAIMS_PER_SCRIPT
+from openkls.cluster.redis_ports import CLAIMS_PER_SCRIPT, SCRIPTS_PER_PIPELINE
 from openkls.domain.keys import StreamName
 from openkls.domain.ports import Hold, Posted
 from support_cluster import Ports
@@ -122,7 +122,9 @@ async def test_contest_ends_and_a_renewal_does_not_prolong_it(ports: Ports) -> N
     assert await ports.claims.hold("b", {NAME: Hold("1")}, 5) == [NAME]
 
 
-@pytest.mark.parametrize("count", [CLAIMS_PER_SCRIPT, CLAIMS_PER_SCRIPT + 1, 3 * CLAIMS_PER_SCRIPT])
+@pytest.mark.parametrize(
+    "count", [CLAIMS_PER_SCRIPT, CLAIMS_PER_SCRIPT + 1, CLAIMS_PER_SCRIPT * SCRIPTS_PER_PIPELINE + 1]
+)
 async def test_claims_of_a_whole_node_are_renewed_and_released_at_once(ports: Ports, count: int) -> None:
     names = [StreamName("demo", "live", f"s{number}") for number in range(count)]
     for name in (names[0], names[-1]):

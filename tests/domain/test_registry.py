@@ -20,6 +20,31 @@ def test_claim_of_a_free_name_is_granted_and_held() -> None:
     assert len(registry) == 1
 
 
+def test_apps_are_those_with_a_live_session_and_every_change_is_counted() -> None:
+    registry = Registry(Blacklist())
+    first, second = session(), session(key(app="other"))
+    for publish in (first, second):
+        registry.claim(publish, 1000)
+    assert registry.apps() == [("demo", "live"), ("demo", "other")]
+    registry.release(first)
+    registry.release(first)
+    assert registry.apps() == [("demo", "other")]
+    assert registry.changes == 3
+
+
+def test_refusal_is_told_without_a_claim() -> None:
+    blacklist = Blacklist()
+    registry = Registry(blacklist)
+    publisher = FakePublisher()
+    assert registry.refusal(key(), 1000) is None
+    registry.claim(session(publisher=publisher), 1000)
+    assert registry.refusal(key(), 1000) is BreakCode.ALREADY_EXISTS
+    publisher.silent = SILENT_SECONDS
+    assert registry.refusal(key(), 1000) is None
+    blacklist.apply(ban(till=2000))
+    assert registry.refusal(key(), 1000) is BreakCode.FORBIDDEN
+
+
 def test_claim_refuses_forbidden_stream() -> None:
     blacklist = Blacklist()
     blacklist.apply(ban(till=2000))

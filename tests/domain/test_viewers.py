@@ -70,3 +70,13 @@ def test_security_18_streams_once_watched_leave_nothing_behind() -> None:
         viewers.leave(name, viewers.join(name, FLV, "1001", 0.0))
     assert not viewers._groups
     assert viewers.online() == 0
+
+
+def test_groups_of_every_stream_are_a_snapshot() -> None:
+    viewers = Viewers()
+    name = key().name
+    group = viewers.join(name, PullProtocol.RTMP, "", 0.0)
+    listed = viewers.groups()
+    viewers.leave(name, group)
+    assert listed == [(name, [group])]
+    assert viewers.groups() == []

@@ -9,7 +9,7 @@ from openkls.cli.check import ConfigOption
 from openkls.cli.key import account_of
 from openkls.cli.place import local_config
 from openkls.cli.screen import plain, say
-from openkls.cli.shelf import author, with_store
+from openkls.cli.shelf import author, change_store
 
 AccountArgument = Annotated[str, typer.Argument(help="The account's id.", metavar="ID")]
 
@@ -36,4 +36,4 @@ def _switch(account_id: str, disabled: bool, config: ConfigOption) -> None:
     local = local_config(config)
     known = account_of(local, account_id)
     now = int(time.time())
-    with_store(local, lambda store: store.keys.switch_account(known, disabled, now, by=author()))
+    change_store(local, lambda store: store.keys.switch_account(known, disabled, now, by=author()))

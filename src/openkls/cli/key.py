@@ -18,7 +18,7 @@ from openkls.cli.check import ConfigOption
 from openkls.cli.firstrun import new_access_key, new_secret_key
 from openkls.cli.place import local_config
 from openkls.cli.screen import USAGE, fail, note, plain, say, show
-from openkls.cli.shelf import author, with_store
+from openkls.cli.shelf import author, change_store, with_store
 from openkls.cli.spans import read_span_seconds
 from openkls.config import Config
 from openkls.control.keyring import read_policy
@@ -53,7 +53,7 @@ def create(
     account_id = account_of(local, account)
     statements = None if policy is None else _read_statements(policy)
     pair = new_access_key(), new_secret_key()
-    made = with_store(
+    made = change_store(
         local, lambda store: store.keys.create(account_id, *pair, int(time.time()), statements, by=author())
     )
     _show_pair(made)
@@ -80,7 +80,7 @@ def disable(access_key: KeyArgument, config: ConfigOption = None) -> None:
     """Switch a key pair of the store off for good."""
     local = _local_without(config, access_key)
     now = int(time.time())
-    found = with_store(local, lambda store: store.keys.disable(access_key, now, by=author()))
+    found = change_store(local, lambda store: store.keys.disable(access_key, now, by=author()))
     if found is None:
         _fail_unknown(access_key)
     say(f"{plain(access_key)} is disabled.")
@@ -103,7 +103,7 @@ def rotate(
     end = now + read_span_seconds(grace, "--grace")
     pair = new_access_key(), new_secret_key()
     try:
-        found = with_store(local, lambda store: store.keys.rotate(access_key, *pair, now, end, by=author()))
+        found = change_store(local, lambda store: store.keys.rotate(access_key, *pair, now, end, by=author()))
     except ValueError as error:
         fail(f"{error}; make a new one: openkls key create")
     if found is None:
@@ -138,7 +138,7 @@ def policy(
         return
     statements = None if file is None else _read_statements(file)
     now = int(time.time())
-    if with_store(local, lambda store: store.keys.set_policy(access_key, statements, now, by=author())) is None:
+    if change_store(local, lambda store: store.keys.set_policy(access_key, statements, now, by=author())) is None:
         _fail_unknown(access_key)
     say(f"{plain(access_key)} has {'full rights in its account' if statements is None else 'its new policy'}.")
 

@@ -1,16 +1,20 @@
 """The store of the configuration, opened beside a running service. Rule: opened for one use, then closed."""
 
 import asyncio
+import contextlib
 import os
 import pwd
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import msgspec
+
 from openkls import store
 from openkls.cli.screen import fail
 from openkls.config import Config
+from openkls.control.signals import KeysChanged
 from openkls.domain.audit import Author
-from openkls.domain.errors import StoreUnavailable
+from openkls.domain.errors import ClusterUnavailable, StoreUnavailable
 
 CLI_KEY = "cli"
 
@@ -35,6 +39,25 @@ def with_store(local: Config, use: Callable[[store.Store], Awaitable[T]]) -> T:
         fail(f"{local.data_dir} cannot be made: {error.strerror}")
     except (store.SetupError, StoreUnavailable) as error:
         fail(str(error))
+
+
+def change_store(local: Config, use: Callable[[store.Store], Awaitable[T]]) -> T:
+    """As with_store, for a change of keys or accounts: the nodes of a cluster are told to look at once."""
+    result = with_store(local, use)
+    if local.cluster.url:
+        asyncio.run(_tell_nodes(local.cluster.url))
+    return result
+
+
+async def _tell_nodes(url: str) -> None:
+    with contextlib.suppress(ImportError, ValueError, ClusterUnavailable):  # they look by themselves within seconds
+        from openkls.cluster import open_cluster
+
+        cluster = await open_cluster(url)
+        try:
+            await cluster.bus.tell(msgspec.msgpack.encode(KeysChanged()))
+        finally:
+            await cluster.close()
 
 
 def author() -> Author:

@@ -15,7 +15,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -31,7 +31,8 @@ DEADLINE_SECONDS = 0.5
 # For what carries much: the claims and the snapshot of a whole node. Nobody waits for it.
 BULK_DEADLINE_SECONDS = 2.0
 PROBE_SECONDS = 0.5
-# Calls at once; more wait for a connection, within their deadline.
+# Calls at once; more stand in line for a connection, first come first served. If Redis hangs those in front find it out
+# within their deadline, and those behind them are told when it is their turn, so that none waits much longer.
 CONNECTIONS_LIMIT = 16
 FAULTS = (RedisError, OSError, TimeoutError)
 
@@ -44,7 +45,9 @@ class RedisLink:
         self.prefix = prefix
         self._url = url
         self._scripts = scripts
-        self.redis = self.client(CONNECTIONS_LIMIT)
+        # And one for the probe, which may run while late calls are still giving theirs back.
+        self.redis = self.client(2 * CONNECTIONS_LIMIT)
+        self._line = asyncio.Semaphore(CONNECTIONS_LIMIT)
         self._up_since: float | None = None
         self._generation = 0
         self._calls: list[Callable[[], None]] = []
@@ -59,10 +62,9 @@ class RedisLink:
 
     def client(self, connections: int) -> Redis:
         """A client of its own on the same Redis. Nothing is tried twice: the deadline is the caller's."""
-        pool = BlockingConnectionPool.from_url(
+        pool = ConnectionPool.from_url(
             self._url,
             max_connections=connections,
-            timeout=None,
             retry=Retry(NoBackoff(), 0),
             socket_connect_timeout=DEADLINE_SECONDS,
             protocol=2,
@@ -85,9 +87,12 @@ class RedisLink:
 
     async def ask(self, question: Callable[[Redis], Awaitable[T]], deadline_seconds: float = DEADLINE_SECONDS) -> T:
         """What Redis answers. Raises ClusterUnavailable, within the deadline."""
-        if self._up_since is None:
-            self.refused += 1
-            raise ClusterUnavailable("Redis does not answer")
+        self._refuse_while_down()
+        async with self._line:
+            self._refuse_while_down()
+            return await self._ask(question, deadline_seconds)
+
+    async def _ask(self, question: Callable[[Redis], Awaitable[T]], deadline_seconds: float) -> T:
         generation = self._generation
         try:
             async with asyncio.timeout(deadline_seconds):
@@ -97,6 +102,11 @@ class RedisLink:
             if generation == self._generation:
                 self._go_down(error)
             raise ClusterUnavailable(f"Redis did not answer: {_text_of(error)}") from error
+
+    def _refuse_while_down(self) -> None:
+        if self._up_since is None:
+            self.refused += 1
+            raise ClusterUnavailable("Redis does not answer")
 
     async def try_now(self) -> bool:
         """Whether Redis answers; the link is up if so."""

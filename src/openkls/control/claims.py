@@ -120,7 +120,10 @@ class Claims:
         if not held:
             return
         holds = {name: Hold(session.facts.session_id, is_silent(session)) for name, session in held.items()}
-        for name in await self._port.hold(self._owner, holds, RESTORE_SECONDS):
+        lost = await self._port.hold(self._owner, holds, RESTORE_SECONDS)
+        if lost:
+            log.warning("%d names of this node are held by another now; their sessions end", len(lost))
+        for name in lost:
             self._end(held[name])
 
     def _holders(self, names: Iterable[StreamName]) -> list[Session]:
@@ -135,7 +138,7 @@ class Claims:
         code = BreakCode.SUCCESS if silent else BreakCode.ALREADY_EXISTS
         reason = Reason.TAKEN_OVER if silent else Reason.CLAIM_LOST
         self.lost += 1
-        log.warning("session %s ends: its name is held by another node", session.facts.session_id)
+        log.info("session %s ends: its name is held by another node", session.facts.session_id)
         self._registry.evict(session.key, code)
         try:
             session.publisher.kick(code)

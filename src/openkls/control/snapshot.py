@@ -89,6 +89,7 @@ class AppShown:
     watched: list[Watched]
 
 
+_NOTHING_SHOWN = AppShown([], [])
 _ENCODER = msgspec.msgpack.Encoder()
 _SNAPSHOTS = msgspec.msgpack.Decoder(_Snapshot)
 _STREAMS = msgspec.msgpack.Decoder(list[_StreamRow])
@@ -108,18 +109,23 @@ class Snapshot:
         """The address its streams are relayed from, ``host:port``; "" where they are not."""
         self._names: dict[tuple[str, str], frozenset[str]] = {}
         self._chunks: dict[tuple[str, str], list[_Chunk]] = {}
+        self._read: dict[tuple[str, str], AppShown] = {}
         for chunk in shown.chunks:
             self._chunks.setdefault((chunk.unique_name, chunk.app), []).append(chunk)
 
     async def app(self, unique_name: str, app: str) -> AppShown:
-        """What it shows of an app. Raises msgspec.DecodeError."""
+        """What it shows of an app, made when it is first asked for. Raises msgspec.DecodeError."""
+        known = self._read.get((unique_name, app))
+        if known is not None or (unique_name, app) not in self._chunks:
+            return known or _NOTHING_SHOWN
         streams: list[RemoteStream] = []
         watched: list[Watched] = []
         for chunk in self._chunks.get((unique_name, app), ()):
             streams += [self._stream(unique_name, app, row) for row in _STREAMS.decode(chunk.streams)]
             watched += _WATCHED.decode(chunk.watched)
             await asyncio.sleep(0)
-        return AppShown(streams, watched)
+        shown = self._read[unique_name, app] = AppShown(streams, watched)
+        return shown
 
     def has(self, name: StreamName) -> bool:
         """Whether the name is among the live streams. Raises msgspec.DecodeError."""
