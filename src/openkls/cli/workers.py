@@ -183,9 +183,7 @@ class Supervisor:
         media = [
             self._add(f"media-{number + 1}", Role.MEDIA, ports | self._relay(number)) for number in range(self._workers)
         ]
-        async with asyncio.TaskGroup() as group:
-            for process in media:
-                group.create_task(process.start())
+        await asyncio.gather(*(process.start() for process in media))
         return found
 
     async def watch(self, stop: asyncio.Event) -> None:
