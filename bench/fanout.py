@@ -163,8 +163,11 @@ def _measure_workers(chosen: argparse.Namespace, run: Run) -> None:
     run.measure(title, [*alone, *spread], chosen.rounds)
     for one, several in zip(alone, spread, strict=True):
         busiest = [median([figure.busiest for figure in run.figures(case)]) for case in (one, several)]
-        print(f"  {several.name:32} busiest process {busiest[1]:.2%} of a core, alone {busiest[0]:.2%}")
-        run.ratio("", f"{several.protocol.upper()}, all processes against one", several, one, 1.15)
+        whole = measure.ratio(run.figures(several), run.figures(one))
+        print(
+            f"  {several.name:32} busiest process {busiest[1]:.2%} of a core, alone {busiest[0]:.2%}: "
+            f"{busiest[1] / busiest[0]:.2f}; all processes against one: {whole}"
+        )
 
 
 def ours_by_protocol(chosen: argparse.Namespace, workers: int) -> list[Case]:

@@ -606,3 +606,30 @@ async def test_stopping_ends_relays_and_those_who_wait(houses: list[House]) -> N
         assert await waiting is None
     assert not len(here.relays)
     assert not here.hubs._relayed
+
+
+async def test_a_process_that_stops_in_order_leaves_viewers_elsewhere_waiting_for_its_publisher(
+    patient: list[House],
+) -> None:
+    here, there, third = patient
+    peer = await there.published()
+    await peer.start_stream()
+    watcher = await Watcher.watch(here)
+    await watcher.until(at(0))
+    there.relay_port.let_go()
+    await there.close()
+    again = await third.published()
+    await again.start_stream()
+    await watcher.until(lambda tags: sum(tag.payload == key_frame() for tag in tags) == 2)
+    assert online(here) == 1
+
+
+async def test_nobody_waits_where_viewers_do_not_wait(houses: list[House]) -> None:
+    here, there = houses
+    peer = await there.published()
+    await peer.start_stream()
+    watcher = await Watcher.watch(here)
+    await watcher.until(at(0))
+    there.relay_port.let_go()
+    await watcher.ended()
+    await seen(lambda: here.hubs.relayed(NAME) is None)
