@@ -13,14 +13,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
 from bench.machine import no_options
 from openkls.domain.keys import StreamKey
 from openkls.domain.ports import HistoryQuery
 from openkls.domain.session import BreakCode, HistoryRow, Reason, SessionFacts
 from openkls.store import Store, open_store
-from openkls.store.tables import history
+from openkls.store.bulk import COLUMNS, add_history
 
 NOW = 1_790_000_000
 DAY_SECONDS = 86400
@@ -110,7 +110,7 @@ async def fill(store: Store) -> None:
         chunk = made[first : first + CHUNK]
 
         def write(connection: Connection, chunk: list[dict[str, object]] = chunk) -> None:
-            connection.execute(insert(history), chunk)
+            add_history(store.database, connection, [tuple(row[name] for name in COLUMNS) for row in chunk])
 
         await store.writer.write(write)
 

@@ -2,15 +2,21 @@
 
 import asyncio
 import inspect
+import itertools
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from support_store import migrated
+from tools.postgres import PrivatePostgres
+
 # No test is about how long it takes, and a busy machine is no finding.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+_numbers = itertools.count()
 
 
 @pytest.fixture
@@ -31,3 +37,19 @@ def _quiet_loop(request: pytest.FixtureRequest) -> Iterator[None]:
     faults = request.getfixturevalue("_loop_faults")
     yield
     assert not faults, f"exceptions reached the event loop: {faults}"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PrivatePostgres]:
+    """A PostgreSQL server of our own for all tests, with a database to copy whose schema is the newest."""
+    with PrivatePostgres() as server:
+        migrated(server.create("migrated"))
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: PrivatePostgres) -> Iterator[str]:
+    """A new database."""
+    name = f"test{next(_numbers)}"
+    yield postgres.create(name, template="migrated")
+    postgres.drop(name)

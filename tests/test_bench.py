@@ -19,10 +19,10 @@ ROOT = Path(__file__).parent.parent
 WIRE_SECONDS = 60.0
 
 
-def bench(*arguments: str) -> str:
+def bench(*arguments: str, seconds: float = WIRE_SECONDS) -> str:
     """What a bench prints; fails unless it ends with 0."""
     command = [sys.executable, "-m", "bench", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=WIRE_SECONDS, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -104,3 +104,12 @@ def test_hls_bench_runs() -> None:
     said = bench("hls", "--no-peers", "--streams", "2", "--seconds", "1", "--rounds", "1")
     assert re.search(r"round 1: OpenKLS 150 ms .* 0 missed", said)
     assert re.search(r"of a core for each stream; first segment after \d+\.\d\d s", said)
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("store", ["sqlite", "postgresql"])
+def test_history_bench_runs(store: str) -> None:
+    few = ("--rows-small", "2000", "--rows-large", "4000", "--runs", "1", "--live", "50")
+    said = bench("history", "--store", store, *few, seconds=110.0)
+    assert re.search(rf"{store}: 4,000 rows loaded at [0-9,]+ a second; \d+ bytes a session", said)
+    assert re.search(r"page 0, one dense stream +\d+\.\d\d +\d+\.\d\d +\d+\.\d\d +1\.5 (met|MISSED)", said)

@@ -118,7 +118,7 @@ def test_every_command_and_option_is_documented_and_no_other(name: str, command:
 
 
 def test_no_command_is_documented_that_is_not_there() -> None:
-    known = {name for name, _ in commands()} | {"openkls key", "openkls account", "openkls model"}
+    known = {name for name, _ in commands()} | {"openkls key", "openkls account", "openkls db", "openkls model"}
     assert set(sections(CLI)) | set(sections(CLI, "### ")) == known
 
 

@@ -1,4 +1,4 @@
-"""Two whole nodes on one store and one Redis: one publisher per name, one list, one blacklist, whatever fails."""
+"""Two whole nodes on one PostgreSQL and one Redis: one publisher per name, one list, one blacklist, whatever fails."""
 
 import contextlib
 import time
@@ -21,11 +21,10 @@ PUBDOMAIN = "push.demo.local"
 class Site:
     """Redis, a proxy before it for node A, and nodes A and B."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, store: str) -> None:
         self.redis = RedisServer(folder)
         self.redis.start()
         self.proxy = StallingProxy(self.redis.port)
-        store = f"sqlite:///{folder}/shared.db"
         self.a = Node(folder, "a", store, f"redis://127.0.0.1:{self.proxy.port}/0")
         self.b = Node(folder, "b", store, self.redis.url)
 
@@ -34,9 +33,9 @@ class Site:
             part.end()
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    built = Site(tmp_path)
+@contextlib.contextmanager
+def _two_nodes(folder: Path, store: str) -> Iterator[Site]:
+    built = Site(folder, store)
     try:
         built.a.start()
         built.b.start()
@@ -46,6 +45,19 @@ def site(tmp_path: Path) -> Iterator[Site]:
     for node in (built.a, built.b):
         log = node.log.read_text()
         assert "Traceback" not in log, log
+
+
+@pytest.fixture
+def site(tmp_path: Path, postgres_url: str) -> Iterator[Site]:
+    with _two_nodes(tmp_path, postgres_url) as built:
+        yield built
+
+
+@pytest.fixture
+def site_of_one_machine(tmp_path: Path) -> Iterator[Site]:
+    """On one SQLite file."""
+    with _two_nodes(tmp_path, f"sqlite:///{tmp_path}/shared.db") as built:
+        yield built
 
 
 def row(node: Node, stream: str) -> dict[str, Any] | None:
@@ -94,6 +106,15 @@ def test_forbid_on_one_node_cuts_on_the_other(site: Site, clip: Path, tmp_path: 
     until(lambda: site.a.call("CheckBlacklist", Pubdomain=PUBDOMAIN, Stream="bad")["CheckResult"] == 0)
     with pushing(clip, site.a.push_url("bad")):
         until(lambda: row(site.b, "bad"))
+
+
+def test_nodes_of_one_machine_may_share_a_file(site_of_one_machine: Site, clip: Path) -> None:
+    a, b = site_of_one_machine.a, site_of_one_machine.b
+    with pushing(clip, a.push_url("file")) as encoder:
+        until(lambda: row(b, "file"))
+        b.call("ForbidStream", Pubdomain=PUBDOMAIN, Stream="file")
+        assert encoder.wait(5) != 0
+    until(lambda: codes(b, "ListHistoryPubStreamsErrInfo", "file") == [423])
 
 
 def test_cut_without_a_ban_is_acknowledged_by_the_node_it_lives_on(site: Site, clip: Path) -> None:

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from openkls.domain.audit import AuditEntry, Author
 from openkls.domain.session import BreakCode, HistoryRow, Reason
 from openkls.store import Store, open_store
-from support_store import KEY, NOON, SECRET, URL, build_facts
+from support_store import KEY, NOON, SECRET, build_facts
 
 
 async def publish(store: Store, boot_id: str, lane: int) -> None:
@@ -28,10 +28,10 @@ async def publish(store: Store, boot_id: str, lane: int) -> None:
         print("ban", stream, flush=True)
 
 
-async def main(folder: Path, boot_id: str) -> None:
-    store = await open_store(URL, folder, SECRET, deadline_seconds=20)
+async def main(folder: Path, boot_id: str, url: str) -> None:
+    store = await open_store(url, folder, SECRET, deadline_seconds=20)
     await store.history.begin_boot(boot_id, "node1", NOON)
     await asyncio.gather(*(publish(store, boot_id, lane) for lane in range(8)))
 
 
-asyncio.run(main(Path(sys.argv[1]), f"boot{sys.argv[2]}"))
+asyncio.run(main(Path(sys.argv[1]), f"boot{sys.argv[2]}", sys.argv[3]))

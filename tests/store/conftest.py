@@ -11,10 +11,13 @@ from support_store import SECRET, URL
 Reopen = Callable[[], Awaitable[Store]]
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest) -> str:
     """The [store] url of each adapter; the contract's tests know no more of it."""
-    return {"sqlite": URL}[request.param]
+    if request.param == "sqlite":
+        return URL
+    found: str = request.getfixturevalue("postgres_url")
+    return found
 
 
 @pytest.fixture

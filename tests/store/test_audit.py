@@ -8,7 +8,7 @@ import pytest
 
 from openkls.domain.audit import AuditEntry, AuditQuery, Author
 from openkls.store import Store
-from support_store import NOON
+from support_store import NOON, URL
 
 ENTRY = AuditEntry(
     NOON, "2000001", Author("AK1", "192.0.2.1", "req-1"), "ForbidStream", "demo/push.demo.local/live/s1", "0", "till=1"
@@ -49,6 +49,7 @@ async def test_rows_are_picked_by_age_action_and_key(store: Store, query: AuditQ
     assert [row.number for row in await store.audit.read(query)] == numbers
 
 
+@pytest.mark.parametrize("url", [URL])
 @pytest.mark.parametrize(
     "statement",
     [

@@ -6,15 +6,15 @@ from pathlib import Path
 
 from openkls.domain.audit import AuditQuery
 from openkls.store import open_store
-from support_store import KEY, NOON, SECRET, URL, build_query
+from support_store import KEY, NOON, SECRET, build_query, check_exact
 
 CHILD = Path(__file__).with_name("child_writer.py")
 ACKNOWLEDGED = 400
 
 
-def run_until_killed(folder: Path, round_number: int) -> list[bytes]:
+def run_until_killed(folder: Path, round_number: int, url: str) -> list[bytes]:
     with subprocess.Popen(
-        [sys.executable, str(CHILD), str(folder), str(round_number)], stdout=subprocess.PIPE
+        [sys.executable, str(CHILD), str(folder), str(round_number), url], stdout=subprocess.PIPE
     ) as child:
         assert child.stdout is not None
         lines = [child.stdout.readline() for _ in range(ACKNOWLEDGED)]
@@ -25,15 +25,15 @@ def run_until_killed(folder: Path, round_number: int) -> list[bytes]:
     return lines
 
 
-async def test_every_acknowledged_write_survives_kill_9(tmp_path: Path) -> None:
+async def test_every_acknowledged_write_survives_kill_9(url: str, tmp_path: Path) -> None:
     closed, bans, opened = set(), set(), set()
     for round_number in range(2):
-        for line in run_until_killed(tmp_path, round_number):
+        for line in run_until_killed(tmp_path, round_number, url):
             if not line.endswith(b"\n"):
                 continue
             what, name = line.decode().split()
             {"closed": closed, "ban": bans, "open": opened}[what].add(name)
-    store = await open_store(URL, tmp_path, SECRET, deadline_seconds=20)
+    store = await open_store(url, tmp_path, SECRET, deadline_seconds=20)
     found = set()
     while True:
         page = await store.history.page(build_query(limit=5000, offset=len(found)))
@@ -46,6 +46,7 @@ async def test_every_acknowledged_write_survives_kill_9(tmp_path: Path) -> None:
     assert closed <= found
     assert opened <= found | left
     assert not found & left
+    await check_exact(store)
     assert bans <= {ban.key.stream for ban in known_bans}
     # A ban and its row in the audit are there both, acknowledged or not.
     audited = [entry.resource for entry in await store.audit.read(AuditQuery(limit=len(known_bans) + 1))]

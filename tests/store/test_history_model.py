@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import operator
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +13,15 @@ from hypothesis import strategies as st
 
 from openkls.domain.ports import Span
 from openkls.domain.session import BreakCode, HistoryRow, SessionFacts
-from openkls.store import Store, open_store
+from openkls.store import Store, counts, open_store
 from openkls.store.tables import LONG_SECONDS
 from support_store import KEY, NOON, SECRET, URL, build_facts, build_query, build_row
+from tools.postgres import PrivatePostgres
 
+SEAM = NOON % 86400 + 60
 # Few seconds and few names, so that rows collide in everything but their ids.
-seconds = st.integers(-3, 3)
+# Around a full minute and hour, where the counts have their seams, and a few hours and days off.
+seconds = st.builds(operator.add, st.integers(-3, 3), st.sampled_from([0, 0, -SEAM, 3600 - SEAM]))
 lengths = st.one_of(st.integers(0, 3), st.integers(LONG_SECONDS - 2, LONG_SECONDS + 5), st.just(30 * LONG_SECONDS))
 outcomes = st.sampled_from([(BreakCode.SUCCESS, True), (BreakCode.FORBIDDEN, True), (BreakCode.FORBIDDEN, False)])
 streams = st.sampled_from(["s1", "s2"])
@@ -34,13 +38,22 @@ def runner() -> Iterator[asyncio.Runner]:
         yield runner
 
 
-@pytest.fixture(scope="module")
-def shared(runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def shared(
+    request: pytest.FixtureRequest, runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Store]:
     """One store for all examples; each example has a space of its own in it."""
     folder: Path = tmp_path_factory.mktemp("model")
-    store = runner.run(open_store(URL, folder, SECRET, deadline_seconds=20))
+    url = URL
+    if request.param == "postgresql":
+        server: PrivatePostgres = request.getfixturevalue("postgres")
+        url = server.create("model", template="migrated")
+    store = runner.run(open_store(url, folder, SECRET, deadline_seconds=20))
     runner.run(store.history.begin_boot("boot1", "node1", NOON))
-    yield store
+    with pytest.MonkeyPatch.context() as patch:
+        # So that a few rows are counted at every level.
+        patch.setattr(counts, "SPLIT_ROWS", 2)
+        yield store
     runner.run(store.close())
 
 

@@ -52,6 +52,7 @@ async def test_keys_survive_a_restart(reopen) -> None:  # type: ignore[no-untype
     assert await store.keys.since(0) == [made]
 
 
+@pytest.mark.parametrize("url", [URL])
 async def test_secret_is_in_no_file(store: Store, tmp_path: Path) -> None:
     await store.keys.create("2000001", "AKRUN1", SECRET_KEY, NOON)
     files = read_files(tmp_path)
@@ -62,12 +63,12 @@ async def test_secret_is_in_no_file(store: Store, tmp_path: Path) -> None:
     assert not [name for name, content in files.items() if SECRET_KEY.encode() in content]
 
 
-async def test_another_secret_file_is_found_at_the_start(store: Store, tmp_path: Path) -> None:
+async def test_another_secret_file_is_found_at_the_start(store: Store, url: str, tmp_path: Path) -> None:
     await store.keys.create("2000001", "AKRUN1", SECRET_KEY, NOON)
     await store.close()
     with pytest.raises(SetupError, match="secret_file"):
-        await open_store(URL, tmp_path, bytes(32))
-    again = await open_store(URL, tmp_path, SECRET)
+        await open_store(url, tmp_path, bytes(32))
+    again = await open_store(url, tmp_path, SECRET)
     assert len(await again.keys.since(0)) == 1
     await again.close()
 

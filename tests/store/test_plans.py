@@ -7,14 +7,24 @@ from sqlalchemy.sql.base import Executable
 
 from openkls.store import Store
 from openkls.store.blacklist import _since
-from openkls.store.history import _count_statement, _page_statement, _purge, _spans_statement
+from openkls.store.counts import _look
+from openkls.store.history import _count_statement, _old, _page_statement, _spans_statement
+from openkls.store.walk import _cells_statement, _inner
+from support_store import URL
 
 KEY = "unique_name=? AND app=? AND pubdomain=?"
 BEGAN = "pub_time>? AND pub_time<?"
 
 
-async def explain(store: Store, statement: Executable) -> list[str]:
-    sql = str(statement.compile(dialect=sqlite.dialect()))
+@pytest.fixture
+def url() -> str:
+    return URL
+
+
+async def explain(store: Store, statement: Executable, **lists: object) -> list[str]:
+    """The steps of a plan; ``lists`` are the values of expanding parameters."""
+    compiled = statement.compile(dialect=sqlite.dialect())
+    sql = compiled._process_parameters_for_postcompile({**dict.fromkeys(compiled.binds), **lists}).statement  # type: ignore[attr-defined]
 
     def question(connection: Connection) -> list[str]:
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", (0,) * sql.count("?"))
@@ -28,15 +38,16 @@ async def explain(store: Store, statement: Executable) -> list[str]:
 async def test_page_and_total_walk_their_index(store: Store, errors: bool, one_stream: bool) -> None:
     index = f"history_{'stream' if one_stream else 'app'}{'_errors' if errors else ''}"
     walk = f"INDEX {index} ({KEY}{' AND stream=?' if one_stream else ''} AND {BEGAN})"
-    assert await explain(store, _count_statement(errors, one_stream)) == [f"SEARCH history USING COVERING {walk}"]
+    plan = await explain(store, _count_statement(errors, one_stream, False))
+    assert [step for step in plan if " history " in step] == [f"SEARCH history USING COVERING {walk}"] * 2
     for ascending in (False, True):
-        plan = await explain(store, _page_statement(errors, one_stream, ascending))
+        plan = await explain(store, _page_statement(errors, one_stream, ascending, False))
         assert plan == [f"SEARCH history USING {walk}"]
 
 
 @pytest.mark.parametrize("one_stream", [False, True])
 async def test_spans_read_a_day_more_than_the_window_and_the_long_ones(store: Store, one_stream: bool) -> None:
-    plan = await explain(store, _spans_statement(one_stream))
+    plan = await explain(store, _spans_statement(one_stream, False))
     index = "history_stream" if one_stream else "history_app"
     of_history = [step for step in plan if " history " in step]
     assert of_history == [
@@ -47,6 +58,14 @@ async def test_spans_read_a_day_more_than_the_window_and_the_long_ones(store: St
 
 async def test_bans_are_read_by_version_and_purging_walks_old_ids_only(store: Store) -> None:
     assert await explain(store, _since) == ["SEARCH blacklist USING INDEX blacklist_version (version>?)"]
-    plan = await explain(store, _purge)
-    assert "SEARCH history USING INDEX sqlite_autoindex_history_1 (session_id<?)" in plan
-    assert not [step for step in plan if step.startswith("SCAN")]
+    assert await explain(store, _old) == ["SEARCH history USING INDEX sqlite_autoindex_history_1 (session_id<?)"]
+
+
+async def test_counts_are_found_by_their_key(store: Store) -> None:
+    of = "unique_name=? AND app=? AND pubdomain=? AND stream=? AND errors=? AND seconds=?"
+    search = f"SEARCH history_counts USING PRIMARY KEY ({of} AND start>? AND start<?)"
+    assert await explain(store, _inner) == [search]
+    plan = await explain(store, _cells_statement())
+    assert [step for step in plan if "history_counts" in step] == [search] * 5
+    plan = await explain(store, _look, streams=["a", "b", "c"])
+    assert plan == [f"SEARCH history_counts USING PRIMARY KEY ({of} AND start=?)"]

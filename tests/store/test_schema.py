@@ -11,6 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine
 
 from openkls.store import SetupError, open_store, schema
+from openkls.store.database import open_database
 from openkls.store.sqlite import Sqlite
 from openkls.store.tables import METADATA
 from support_store import SECRET, URL
@@ -65,7 +66,7 @@ async def test_newer_schema_is_refused_by_name(tmp_path: Path) -> None:
     db.execute("UPDATE alembic_version SET version_num = '9999'")
     db.commit()
     db.close()
-    with pytest.raises(SetupError, match=r"schema 9999.*none newer than 0002; run the newer version"):
+    with pytest.raises(SetupError, match=r"schema 9999.*none newer than 0003; run the newer version"):
         await open_store(URL, tmp_path, SECRET)
 
 
@@ -73,8 +74,8 @@ async def test_newer_schema_is_refused_by_name(tmp_path: Path) -> None:
     ("url", "text"),
     [
         ("mysql://root:hunter2@db/kls", "unknown scheme 'mysql'; use sqlite:///"),
-        ("postgresql://kls:hunter2@db/kls", "PostgreSQL is not supported yet"),
-        ("postgresql+psycopg://kls:hunter2@db/kls", "PostgreSQL is not supported yet"),
+        ("postgresql+asyncpg://kls:hunter2@db/kls", "unknown scheme"),
+        ("postgresql://kls:hunter2@db", "user:password@host:5432/database"),
         ("openkls.db", "not a url"),
         ("", "not a url"),
         ("sqlite://", "path of a file"),
@@ -110,9 +111,9 @@ async def test_missing_folder_and_foreign_file_are_explained(tmp_path: Path) -> 
 def test_old_sqlite_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 23, 1))
     with pytest.raises(SetupError, match="or newer is needed"):
-        Sqlite.from_url(URL, tmp_path)
+        open_database(URL, tmp_path)
     monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 24, 0))
-    Sqlite.from_url(URL, tmp_path)
+    open_database(URL, tmp_path)
 
 
 async def test_writer_is_durable_and_readers_read_only(tmp_path: Path) -> None:

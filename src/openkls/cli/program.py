@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from openkls.cli import account, audit, call, cert, check, key, model, play, publish, serve, top
+from openkls.cli import account, audit, call, cert, check, db, key, model, play, publish, serve, top
 from openkls.cli.screen import say
 
 app = typer.Typer(
@@ -44,6 +44,9 @@ app.command("play")(play.play)
 app.command("top")(top.top)
 app.command("audit")(audit.audit)
 app.add_typer(key.keys, name="key")
+app.command("backup")(db.backup)
+app.command("restore")(db.restore)
+app.add_typer(db.databases, name="db")
 app.add_typer(account.accounts, name="account")
 app.add_typer(model.commands, name="model")
 

@@ -148,11 +148,16 @@ class RedisLink:
     async def run(self) -> None:
         """Bring the link up whenever it is down, until cancelled."""
         while True:
+            self._wake.clear()
             if await self.try_now():
-                self._wake.clear()
-                if self.up:
-                    await self._wake.wait()
-            await asyncio.sleep(PROBE_SECONDS)
+                await self._wake.wait()  # and then at once: it may have been one connection only
+            else:
+                await asyncio.sleep(PROBE_SECONDS)
+
+    def doubt(self, error: BaseException) -> None:
+        """A connection that is always open was lost: Redis may have come and gone, and what it held with it, while
+        nobody here asked it anything."""
+        self._go_down(error)
 
     async def close(self) -> None:
         """Close all connections."""

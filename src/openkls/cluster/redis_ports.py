@@ -150,11 +150,13 @@ class RedisBus:
         await self._link.ask(lambda redis: redis.publish(self._channel, message))
 
     async def listen(self, receive: Callable[[bytes], None], connected: Callable[[], None]) -> None:
-        """BusPort.listen. Says nothing of a lost connection: the link does."""
+        """BusPort.listen. A lost connection puts the whole link in doubt, which says so and tries it."""
         while True:
-            with contextlib.suppress(*FAULTS):
+            try:
                 await self._listen(receive, connected)
-            heed_cancellation()
+            except FAULTS as error:
+                heed_cancellation()
+                self._link.doubt(error)
             await asyncio.sleep(PROBE_SECONDS)
 
     async def _listen(self, receive: Callable[[bytes], None], connected: Callable[[], None]) -> None:

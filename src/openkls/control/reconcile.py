@@ -25,6 +25,7 @@ log = logging.getLogger("openkls.control.reconcile")
 HEARTBEAT_SECONDS = 5.0
 # Three heartbeats missed: the process is dead, or as good as dead to its broadcasters.
 LEASE_SECONDS = 15
+DAY_SECONDS = 86400
 SYNC_SECONDS = 2.0
 PURGE_SECONDS = 3600.0
 # A row read from the store may be on its way to the blacklist as long as its caller's deadline; hours are plenty.
@@ -57,7 +58,7 @@ class Reconcile:
         self._key_ring = key_ring
         self._boot_id = boot_id
         self._node_id = node_id
-        self._retention_seconds = retention_days * 86400
+        self._retention_seconds = retention_days * DAY_SECONDS
         self._clock = clock
         self._ban_version = 0
         self._key_version = 0
@@ -130,7 +131,9 @@ class Reconcile:
 
     async def purge(self) -> None:
         """Delete history older than the retention. Raises StoreUnavailable."""
-        purged = await self._history.purge(int(self._clock()) - self._retention_seconds)
+        before = int(self._clock()) - self._retention_seconds
+        # Whole days (UTC): where history is kept by days, one goes at once, and no row is deleted alone.
+        purged = await self._history.purge(before - before % DAY_SECONDS)
         if purged:
             log.info("%d rows of history were over their retention and are deleted", purged)
 

@@ -13,8 +13,8 @@ from openkls.domain.audit import AuditEntry
 from openkls.domain.blacklist import Ban
 from openkls.domain.keys import StreamKey
 from openkls.store.audit import write_entry
+from openkls.store.database import insert
 from openkls.store.readers import Readers
-from openkls.store.sqlite import insert
 from openkls.store.tables import BANS_COUNTER, blacklist, counters
 from openkls.store.writer import Writer
 

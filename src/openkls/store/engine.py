@@ -8,13 +8,14 @@ from sqlalchemy.exc import DBAPIError
 
 from openkls.store.audit import AuditStore
 from openkls.store.blacklist import BlacklistStore
+from openkls.store.counts import Tally
+from openkls.store.database import Database, open_database
 from openkls.store.errors import SetupError
 from openkls.store.history import HistoryStore
 from openkls.store.keys import KeyStore, check_seal
 from openkls.store.readers import Readers
 from openkls.store.schema import migrate
 from openkls.store.secrets import Seal, SealBroken
-from openkls.store.sqlite import Sqlite
 from openkls.store.writer import DEADLINE_SECONDS, Writer
 
 _log = logging.getLogger("openkls.store")
@@ -23,10 +24,12 @@ _log = logging.getLogger("openkls.store")
 class Store:
     """The durable ports of one database."""
 
-    def __init__(self, database: Sqlite, seal: Seal, deadline_seconds: float) -> None:
-        self.writer = Writer(database, deadline_seconds=deadline_seconds)
+    def __init__(self, database: Database, seal: Seal, deadline_seconds: float) -> None:
+        tally = Tally()
+        self.database = database
+        self.writer = Writer(database, deadline_seconds=deadline_seconds, pending=tally)
         self.readers = Readers(database, deadline_seconds=deadline_seconds)
-        self.history = HistoryStore(self.writer, self.readers)
+        self.history = HistoryStore(database, self.writer, self.readers, tally)
         self.blacklist = BlacklistStore(self.writer, self.readers)
         self.keys = KeyStore(self.writer, self.readers, seal)
         self.audit = AuditStore(self.writer, self.readers)
@@ -43,18 +46,19 @@ async def open_store(url: str, data_dir: Path, secret: bytes, *, deadline_second
     ``secret`` is what ``load_or_create_secret`` returned; each call of a port is answered or fails within
     ``deadline_seconds``. Raises SetupError with what to do, for the operator.
     """
-    database = Sqlite.from_url(url, data_dir)
+    database = open_database(url, data_dir)
     seal = Seal(secret)
-    await asyncio.to_thread(_prepare, database, seal)
-    _log.info("the store is open: %s", database.path)
+    await asyncio.to_thread(prepare, database, seal)
+    _log.info("the store is open: %s", database.name)
     return Store(database, seal, deadline_seconds)
 
 
-def _prepare(database: Sqlite, seal: Seal) -> None:
+def prepare(database: Database, seal: Seal) -> None:
+    """Bring the schema up to date and see that the secret fits; SetupError when either cannot be."""
     try:
         connection = database.connect_writer()
         try:
-            connection.exec_driver_sql(database.begin_writing)
+            database.begin_migrating(connection)
             migrate(connection)
             check_seal(connection, seal)
             connection.exec_driver_sql("COMMIT")
@@ -65,6 +69,6 @@ def _prepare(database: Sqlite, seal: Seal) -> None:
         raise SetupError(database.explain(error)) from error
     except SealBroken as error:
         raise SetupError(
-            f"{error}: the key pairs in {database.path} were made with another; set [store] secret_file "
+            f"{error}: the key pairs in {database.name} were made with another; set [store] secret_file "
             "to that one or restore it from a backup"
         ) from error

@@ -2,20 +2,28 @@
 
 Theory of operation. A session is in ``open_sessions`` or in ``history``, never in both: whoever moves it does so in
 one transaction, so that a reader meets it exactly once. The first row of a session in history stays, whoever else
-closes it later: its own end and a declaration of its process as dead may cross.
+closes it later: its own end and a declaration of its process as dead may cross. Where several processes write at once,
+whoever touches the sessions of a boot first takes the lock named after it, so that these do not cross half way.
+
+A page is found by the counts kept beside the rows (counts.py), so that neither its total nor its place depends on how
+many rows there are.
 
 A process that could not reach the store for long may have been declared dead and forgotten while it lives. Its next
 heartbeat, or the next session it opens, puts its boot back.
 """
 
+import asyncio
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Connection,
     Row,
     Select,
     String,
+    Table,
     bindparam,
     delete,
     exists,
@@ -28,13 +36,17 @@ from sqlalchemy import (
     union_all,
     update,
 )
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import ColumnElement, CompoundSelect
+from sqlalchemy.sql.selectable import ScalarSelect
 
+from openkls.domain.errors import StoreUnavailable
 from openkls.domain.keys import StreamKey
 from openkls.domain.ports import HistoryPage, HistoryQuery, Span
 from openkls.domain.session import BreakCode, HistoryRow, Reason, SessionFacts
+from openkls.store.counts import EVERY_STREAM, Counted, Tally, take_rows
+from openkls.store.database import Database, insert
 from openkls.store.readers import Readers
-from openkls.store.sqlite import insert
 from openkls.store.tables import (
     ACCEPTED,
     ERRORS,
@@ -45,32 +57,38 @@ from openkls.store.tables import (
     history,
     open_sessions,
 )
+from openkls.store.walk import Window, at_offset
 from openkls.store.writer import Writer
 
 # One batch of purging holds the writer for about 10 ms; a ban that comes meanwhile waits that long.
 PURGE_BATCH = 250
+# Sessions of dead processes ended in one transaction: about half a second on PostgreSQL, of a deadline of two.
+LAPSED_BATCH = 1000
 
 Params = dict[str, Any]
-
-_FACTS = [column.name for column in open_sessions.columns]
 
 _add_boot = insert(boots).on_conflict_do_nothing()
 _beat = update(boots).where(boots.c.boot_id == bindparam("boot")).values(heartbeat_at=bindparam("now"))
 _of_boot = exists().where(open_sessions.c.boot_id == bindparam("boot"))
 _drop_boot = delete(boots).where(boots.c.boot_id == bindparam("boot"), ~_of_boot)
 
-_add_open = (
-    insert(open_sessions)
-    .from_select(
-        _FACTS,
-        select(*(bindparam(column.name, type_=column.type) for column in open_sessions.columns)).where(
-            ~exists().where(history.c.session_id == bindparam("session_id", type_=String))
-        ),
-    )
-    .on_conflict_do_nothing()
+# No session ends before it began (see _close), so that with partitions only days from its own on are looked at.
+_known = exists().where(
+    history.c.session_id == bindparam("session_id", type_=String),
+    history.c.fin_time >= bindparam("pub_time", type_=BigInteger),
 )
+
+
+def _unless_known(table: Table) -> Any:
+    values = (bindparam(column.name, type_=column.type) for column in table.columns)
+    names = [column.name for column in table.columns]
+    return insert(table).from_select(names, select(*values).where(~_known)).on_conflict_do_nothing()
+
+
+_add_open = _unless_known(open_sessions)
 _drop_open = delete(open_sessions).where(open_sessions.c.session_id == bindparam("session"))
-_add_row = insert(history).on_conflict_do_nothing()
+# How many rows an INSERT made is otherwise not kept.
+_add_row = _unless_known(history).execution_options(preserve_rowcount=True)
 
 # FOR UPDATE says nothing to SQLite; elsewhere it keeps two nodes from ending the same sessions.
 _dead_boots = (
@@ -79,29 +97,32 @@ _dead_boots = (
         boots.c.boot_id != bindparam("boot"),
         or_(boots.c.node_id == bindparam("node"), boots.c.heartbeat_at < bindparam("lapsed_before")),
     )
+    .order_by(boots.c.boot_id)
     .with_for_update()
 )
 _open_of_boot = (
     select(open_sessions)
     .where(open_sessions.c.boot_id == bindparam("boot"))
     .order_by(open_sessions.c.pub_time, open_sessions.c.session_id)
+    .limit(bindparam("limit"))
 )
 
 # By session_id, which begins with the time of the claim: the bound ends the walk, the condition decides.
-_purge = delete(history).where(
-    history.c.session_id.in_(
-        select(history.c.session_id)
-        .where(history.c.session_id < bindparam("bound"), history.c.fin_time < bindparam("before"))
-        .order_by(history.c.session_id)
-        .limit(bindparam("batch"))
-    )
+_old = (
+    select(history)
+    .where(history.c.session_id < bindparam("bound"), history.c.fin_time < bindparam("before"))
+    .order_by(history.c.session_id)
+    .limit(bindparam("batch"))
 )
+_purge = delete(history).where(history.c.session_id == bindparam("session"), history.c.fin_time == bindparam("ended"))
 
 
 class HistoryStore:
     """HistoryPort on the database."""
 
-    def __init__(self, writer: Writer, readers: Readers) -> None:
+    def __init__(self, database: Database, writer: Writer, readers: Readers, tally: Tally) -> None:
+        self._database = database
+        self._tally = tally
         self._writer = writer
         self._readers = readers
         self._begun: dict[str, Params] = {}
@@ -144,15 +165,24 @@ class HistoryStore:
         def write(connection: Connection) -> list[SessionFacts]:
             ended: list[SessionFacts] = []
             for dead, heartbeat_at in connection.execute(_dead_boots, asked).all():
-                left = [_read_facts(row) for row in connection.execute(_open_of_boot, {"boot": dead})]
+                self._database.hold(connection, dead)
+                room = {"boot": dead, "limit": LAPSED_BATCH - len(ended)}
+                left = [_read_facts(row) for row in connection.execute(_open_of_boot, room)]
                 for facts in left:
                     fin_time = max(heartbeat_at, facts.pub_time)
-                    _close(connection, HistoryRow(facts, fin_time, BreakCode.SUCCESS, Reason.CRASH))
-                connection.execute(_drop_boot, {"boot": dead})
+                    self._close(connection, HistoryRow(facts, fin_time, BreakCode.SUCCESS, Reason.CRASH))
                 ended += left
+                if len(ended) >= LAPSED_BATCH:
+                    return ended
+                connection.execute(_drop_boot, {"boot": dead})
             return ended
 
-        return await self._writer.write(write)
+        all_ended: list[SessionFacts] = []
+        while True:
+            ended = await self._writer.write(write)
+            all_ended += ended
+            if len(ended) < LAPSED_BATCH:
+                return all_ended
 
     async def open(self, facts: SessionFacts) -> None:
         """Record a live session, unless it is known already, live or finished. Its boot must have begun."""
@@ -160,6 +190,7 @@ class HistoryStore:
         params = _fact_params(facts)
 
         def write(connection: Connection) -> None:
+            self._database.hold(connection, facts.boot_id)
             if boot is not None:
                 connection.execute(_add_boot, boot | {"heartbeat_at": max(boot["heartbeat_at"], facts.pub_time)})
             connection.execute(_add_open, params)
@@ -168,22 +199,32 @@ class HistoryStore:
 
     async def close(self, row: HistoryRow) -> None:
         """Record that a session is over, whether or not it had been opened; the first row of a session stays."""
-        await self._writer.write(lambda connection: _close(connection, row))
+
+        def write(connection: Connection) -> None:
+            self._database.hold(connection, row.facts.boot_id)
+            self._close(connection, row)
+
+        await self._writer.write(write)
 
     async def page(self, query: HistoryQuery) -> HistoryPage:
         """Answer one page of history, rows and total of one moment."""
         asked = _query_params(query.unique_name, query.app, query.pubdomain, query.stream)
-        asked |= {"start": query.start, "end": query.end}
         one_stream = query.stream is not None
-        count = _count_statement(query.errors, one_stream)
-        rows = _page_statement(query.errors, one_stream, query.ascending)
+        by_day = self._database.partitioned
+        listed = _count_statement(query.errors, one_stream, by_day)
+        rows = _page_statement(query.errors, one_stream, query.ascending, by_day)
+        series = asked | {"stream": query.stream if one_stream else EVERY_STREAM, "errors": query.errors}
 
         def question(connection: Connection) -> HistoryPage:
-            total = connection.execute(count, asked).scalar_one()
-            if query.offset >= total:
-                return HistoryPage([], total)
-            found = connection.execute(rows, asked | {"limit": query.limit, "offset": query.offset})
-            return HistoryPage([_read_row(row) for row in found], total)
+            window = Window(connection, series, query.start, query.end, listed)
+            pieces = window.read()
+            if query.offset >= pieces.total or query.limit == 0:
+                return HistoryPage([], pieces.total)
+            piece, offset = window.find(*at_offset(pieces.found, query.offset, query.ascending), query.ascending)
+            start, end = (piece.first, query.end) if query.ascending else (query.start, piece.last)
+            bounds = {"start": start, "end": end, "last_end": pieces.last_end}
+            found = connection.execute(rows, asked | bounds | {"limit": query.limit, "offset": offset})
+            return HistoryPage([_read_row(row) for row in found], pieces.total)
 
         return await self._readers.ask(question)
 
@@ -193,7 +234,7 @@ class HistoryStore:
         """The accepted sessions, live ones too, that overlap [start, end); see the port."""
         asked = _query_params(unique_name, app, pubdomain, stream)
         asked |= {"start": start, "end": end, "early": start - LONG_SECONDS, "limit": limit + 1}
-        statement = _spans_statement(stream is not None)
+        statement = _spans_statement(stream is not None, self._database.partitioned)
 
         def question(connection: Connection) -> list[Span]:
             return [Span(found, began, over) for found, began, over, _ in connection.execute(statement, asked)]
@@ -203,28 +244,43 @@ class HistoryStore:
     async def purge(self, before: int, batch: int = PURGE_BATCH) -> int:
         """Delete what ended before ``before`` (Unix seconds), ``batch`` rows a transaction; returns how many rows.
 
-        Other writes come in between. May be repeated, also after a StoreUnavailable half way.
+        Where history is kept by days, whole ones go at once. Other writes come in between. May be repeated, also after
+        a StoreUnavailable half way.
         """
+        try:
+            purged = await asyncio.to_thread(self._database.drop_days, before)
+        except DBAPIError as error:
+            raise StoreUnavailable(self._database.explain(error)) from error
         # The ids begin with the milliseconds of the claim (RFC 9562, 5.7), and no session ends before its claim.
         asked = {"bound": f"{max(before, 0) * 1000:012x}", "before": before, "batch": batch}
-        purged = 0
+
+        def write(connection: Connection) -> int:
+            old = connection.execute(_old, asked).all()
+            if old:
+                connection.execute(_purge, [{"session": row.session_id, "ended": row.fin_time} for row in old])
+                take_rows(connection, [counted(row._asdict()) for row in old])
+            return len(old)
+
         while True:
-            count = await self._writer.write(lambda connection: connection.execute(_purge, asked).rowcount)
+            count = await self._writer.write(write)
             purged += count
             if count < batch:
                 return purged
 
+    def _close(self, connection: Connection, row: HistoryRow) -> None:
+        connection.execute(_drop_open, {"session": row.facts.session_id})
+        params = _fact_params(row.facts)
+        # A clock that was set back must not make an end before the beginning.
+        fin_time = max(row.fin_time, row.facts.pub_time)
+        params |= {"fin_time": fin_time, "code": int(row.code), "reason": str(row.reason), "accepted": row.accepted}
+        self._database.make_room(connection, fin_time)
+        if connection.execute(_add_row, params).rowcount:
+            self._tally.add(counted(params))
 
-def _close(connection: Connection, row: HistoryRow) -> None:
-    connection.execute(_drop_open, {"session": row.facts.session_id})
-    params = _fact_params(row.facts)
-    params |= {
-        "fin_time": row.fin_time,
-        "code": int(row.code),
-        "reason": str(row.reason),
-        "accepted": row.accepted,
-    }
-    connection.execute(_add_row, params)
+
+def counted(row: Mapping[str, Any]) -> Counted:
+    """What of a row is counted."""
+    return Counted(*(row[name] for name in Counted._fields))
 
 
 def _fact_params(facts: SessionFacts) -> Params:
@@ -264,23 +320,31 @@ def _of_key(name: str, one_stream: bool) -> list[ColumnElement[bool]]:
     return [table.c[column] == bindparam(column) for column in columns]
 
 
-def _listed(errors: bool, one_stream: bool) -> list[ColumnElement[bool]]:
+def _listed(errors: bool, one_stream: bool, by_day: bool, bounds: tuple[str, str]) -> list[ColumnElement[bool]]:
     condition: ColumnElement[bool] = literal_column(ERRORS if errors else ACCEPTED)
-    began = history.c.pub_time.between(bindparam("start"), bindparam("end"))
-    return [*_of_key("history", one_stream), began, condition]
+    first, last = bindparam(bounds[0], type_=BigInteger), bindparam(bounds[1], type_=BigInteger)
+    # Which rows end from the window's start on is no condition, but says which days to look at.
+    days = [history.c.fin_time.between(first, bindparam("last_end"))] if by_day else []
+    return [*_of_key("history", one_stream), history.c.pub_time.between(first, last), *days, condition]
 
 
 @functools.cache
-def _count_statement(errors: bool, one_stream: bool) -> Select[tuple[int]]:
-    return select(func.count()).select_from(history).where(*_listed(errors, one_stream))
+def _count_statement(errors: bool, one_stream: bool, by_day: bool) -> Select[tuple[int, int]]:
+    """The rows of two ranges of time, one by one."""
+
+    def rows(name: str) -> ScalarSelect[int]:
+        wanted = _listed(errors, one_stream, by_day, (f"{name}_from", f"{name}_to"))
+        return select(func.count()).select_from(history).where(*wanted).scalar_subquery()
+
+    return select(rows("first"), rows("last"))
 
 
 @functools.cache
-def _page_statement(errors: bool, one_stream: bool, ascending: bool) -> Select[Any]:
+def _page_statement(errors: bool, one_stream: bool, ascending: bool, by_day: bool) -> Select[Any]:
     order = [history.c.pub_time, history.c.session_id]
     return (
         select(history)
-        .where(*_listed(errors, one_stream))
+        .where(*_listed(errors, one_stream, by_day, ("start", "end")))
         .order_by(*(column.asc() if ascending else column.desc() for column in order))
         .limit(bindparam("limit"))
         .offset(bindparam("offset"))
@@ -288,7 +352,7 @@ def _page_statement(errors: bool, one_stream: bool, ascending: bool) -> Select[A
 
 
 @functools.cache
-def _spans_statement(one_stream: bool) -> CompoundSelect[Any]:
+def _spans_statement(one_stream: bool, by_day: bool) -> CompoundSelect[Any]:
     """Three disjoint kinds (see tables.py): began at most LONG_SECONDS before the window or within it; began before
     that, so that it is a long one if it reaches in; live."""
     of_history = select(history.c.stream, history.c.pub_time, history.c.fin_time, history.c.session_id)
@@ -298,6 +362,7 @@ def _spans_statement(one_stream: bool) -> CompoundSelect[Any]:
         history.c.pub_time > bindparam("early"),
         history.c.pub_time < bindparam("end"),
         or_(history.c.fin_time > bindparam("start"), history.c.pub_time >= bindparam("start")),
+        *([history.c.fin_time >= bindparam("start")] if by_day else []),
     )
     # Adding nothing hides these columns from the planner, which would walk all of time in another index.
     long = of_history.where(

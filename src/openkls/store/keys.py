@@ -11,9 +11,9 @@ from openkls.domain.audit import NOBODY, AuditEntry, Author
 from openkls.domain.errors import StoreUnavailable
 from openkls.domain.ports import AccessKey, AccountSwitch
 from openkls.store.audit import write_entry
+from openkls.store.database import insert
 from openkls.store.readers import Readers
 from openkls.store.secrets import Seal, SealBroken
-from openkls.store.sqlite import insert
 from openkls.store.tables import KEYS_COUNTER, access_keys, accounts, counters
 from openkls.store.writer import Writer
 

@@ -1,5 +1,6 @@
 """Brings the schema up to date at the start. Rule: all steps in one transaction; never towards an older schema."""
 
+import logging
 from pathlib import Path
 
 from alembic import command
@@ -8,6 +9,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
 from openkls.store.errors import SetupError
+
+_log = logging.getLogger("openkls.store")
 
 STEPS = Path(__file__).parent / "migrations"
 
@@ -22,16 +25,19 @@ def migrate(connection: Connection) -> None:
     config.attributes["connection"] = connection
     script = ScriptDirectory.from_config(config)
     known = {step.revision for step in script.walk_revisions()}
-    found = _revision(connection)
+    found = revision(connection)
     if found is not None and found not in known:
         raise SetupError(
             f"the database has schema {found}, this version of OpenKLS knows none newer than "
             f"{script.get_current_head()}; run the newer version, or restore the backup made before the upgrade"
         )
+    if found is not None and found != script.get_current_head():
+        _log.info("the schema %s is brought to %s; with much history, minutes", found, script.get_current_head())
     command.upgrade(config, "head")
 
 
-def _revision(connection: Connection) -> str | None:
+def revision(connection: Connection) -> str | None:
+    """The schema there is; None in an empty database."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

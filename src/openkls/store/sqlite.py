@@ -1,25 +1,21 @@
 """Everything that is peculiar to SQLite. Rule: no other module of the store knows which database it talks to.
 
-Theory of operation. One connection writes, a few others read; in WAL mode neither waits for the other. SQLAlchemy's
-and the driver's own transactions are switched off (AUTOCOMMIT): the writer and the readers say BEGIN and COMMIT
-themselves, as they must know the very moment at which a transaction holds.
+Theory of operation. One connection writes, a few others read; in WAL mode neither waits for the other.
 """
 
 import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, make_url
-from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy import URL, Connection, Engine, create_engine
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from openkls.store.errors import SetupError
-
-__all__ = ["Sqlite", "insert"]
 
 # Upserts came with 3.24 (2018).
 OLDEST_VERSION = (3, 24, 0)
@@ -49,33 +45,24 @@ _PRIMARY_CODE = 0xFF
 class Sqlite:
     """One database file, and the connections to it."""
 
-    begin_writing = "BEGIN IMMEDIATE"
-    begin_reading = "BEGIN"
+    partitioned = False
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.name = str(path)
         self._engine: Engine = create_engine(
             "sqlite+pysqlite://", creator=self._open, poolclass=NullPool, isolation_level="AUTOCOMMIT"
         )
 
     @classmethod
-    def from_url(cls, url: str, data_dir: Path) -> "Sqlite":
-        """The file that ``sqlite:///<path>`` names, relative to ``data_dir`` unless absolute; SetupError for any other
-        kind of url."""
-        try:
-            parsed = make_url(url)
-        except ArgumentError:  # its text may hold a password
-            raise SetupError("[store] url is not a url; expected sqlite:///openkls.db") from None
-        scheme = parsed.drivername
-        if scheme.partition("+")[0] in ("postgresql", "postgres"):
-            raise SetupError("[store] url: PostgreSQL is not supported yet; use sqlite:///openkls.db")
-        if scheme != "sqlite":
-            raise SetupError(f"[store] url: unknown scheme {scheme!r}; use sqlite:///openkls.db")
-        if parsed.host or parsed.query or not parsed.database or parsed.database == ":memory:":
+    def from_url(cls, url: URL, data_dir: Path) -> "Sqlite":
+        """The file that ``sqlite:///<path>`` names, relative to ``data_dir`` unless absolute; SetupError when it names
+        none."""
+        if url.host or url.query or not url.database or url.database == ":memory:":
             raise SetupError("[store] url: expected sqlite:/// and the path of a file, such as sqlite:///openkls.db")
         if sqlite3.sqlite_version_info < OLDEST_VERSION:
             raise SetupError(f"this Python has SQLite {sqlite3.sqlite_version}; 3.24 or newer is needed")
-        return cls(data_dir / parsed.database)
+        return cls(data_dir / url.database)
 
     def connect_writer(self) -> Connection:
         """A connection whose commits are on disk when they return."""
@@ -102,21 +89,56 @@ class Sqlite:
         except sqlite3.ProgrammingError:  # closed behind SQLAlchemy's back
             return False
 
-    def limit(self, connection: Connection, deadline: float) -> None:
-        """Let what runs on the connection fail once the monotonic clock has passed ``deadline``."""
+    def begin_migrating(self, connection: Connection) -> None:
+        """Begin a transaction that no other one writes beside."""
+        self.begin_writing(connection)
+
+    def begin_writing(self, connection: Connection) -> None:
+        """Begin a transaction that holds the one lock for writing."""
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    def begin_reading(self, connection: Connection, deadline: float) -> None:
+        """Begin a transaction that sees one state, and which fails once the monotonic clock has passed ``deadline``."""
         late: Callable[[], int] = lambda: time.monotonic() > deadline  # noqa: E731
         _driver(connection).set_progress_handler(late, STEPS_BETWEEN_LOOKS)
+        connection.exec_driver_sql("BEGIN")
 
-    def locked(self, error: DBAPIError) -> bool:
+    def abandon(self, connection: Connection) -> None:
+        """Nothing: a call that hangs in the disk cannot be ended."""
+
+    def hold(self, connection: Connection, name: str) -> None:
+        """Nothing: only one transaction writes."""
+
+    def make_room(self, connection: Connection, fin_time: int) -> None:
+        """Nothing: there is one table."""
+
+    def copy(self, connection: Connection, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Insert many rows at once."""
+        places = ", ".join("?" * len(columns))
+        statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"  # noqa: S608 - names of ours
+        _driver(connection).executemany(statement, rows)
+
+    def drop_days(self, before: int) -> int:
+        """Nothing: rows are deleted in batches."""
+        return 0
+
+    def size_bytes(self, connection: Connection) -> int:
+        """The size of the file, without its log."""
+        found: int = connection.exec_driver_sql(
+            "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
+        ).scalar_one()
+        return found
+
+    def again(self, error: DBAPIError) -> bool:
         """Whether nothing was done because another process holds a lock."""
         return _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
     def interrupted(self, error: DBAPIError) -> bool:
-        """Whether ``limit`` ended the work."""
+        """Whether the deadline of ``begin_reading`` ended the work."""
         return _code(error) == sqlite3.SQLITE_INTERRUPT
 
-    def full(self, error: DBAPIError) -> bool:
-        """Whether there was no room; the connection is as good as before."""
+    def usable(self, error: DBAPIError) -> bool:
+        """Whether there was only no room; the connection is as good as before."""
         return _code(error) == sqlite3.SQLITE_FULL
 
     def explain(self, error: DBAPIError) -> str:
