@@ -72,10 +72,9 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def nodes(tmp_path: Path, redis: RedisServer) -> Iterator[list[Node]]:
-    """Two media processes and one of the API."""
-    store = f"sqlite:///{tmp_path}/shared.db"
-    built = [Node(tmp_path, name, store, redis.url) for name in ("first", "second", "api")]
+def nodes(tmp_path: Path, redis: RedisServer, postgres_url: str) -> Iterator[list[Node]]:
+    """Two media processes and one of the API, on PostgreSQL."""
+    built = [Node(tmp_path, name, postgres_url, redis.url) for name in ("first", "second", "api")]
     try:
         for node, role in zip(built, ("media", "media", "api"), strict=True):
             serve_role(node, role)
