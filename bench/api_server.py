@@ -119,6 +119,7 @@ async def _openkls(path: str) -> None:
         elif order == "feed":
             _Filled.current.feed()
 
+    assert service.api_address is not None
     await _obey(service.api_address.port, obey)
     await service.stop()
 

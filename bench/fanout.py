@@ -57,6 +57,10 @@ class Run:
         kilobytes = [(each.full_rss - each.published_rss) / count / 1024 for each in self._figures[case]]
         return f"{median(kilobytes):.1f}"
 
+    def figures(self, case: Case) -> list[Figure]:
+        """What was measured of a case, by round."""
+        return self._figures.get(case, [])
+
     def ratio(self, goal: str, what: str, ours: Case, peer: Case, wanted: float) -> None:
         """One line of the goals."""
         found = measure.ratio(self._figures.get(ours, []), self._figures.get(peer, []))
@@ -121,10 +125,13 @@ def _run(chosen: argparse.Namespace, run: Run, absent: set[peers.Peer]) -> None:
         if protocol == "rtmp" or merge != LIKE_TUNED_MS
     }
     main_cases = present([tuned, *ours.values(), stock, *node.values()])
-    run.measure(f"{count} viewers of one stream", main_cases, chosen.rounds)
+    if chosen.merge:
+        run.measure(f"{count} viewers of one stream", main_cases, chosen.rounds)
     many = [case(peer, "rtmp", chosen.streams, 10) for peer in (peers.NGINX_TUNED, peers.ours(150))]
     if chosen.streams:
         run.measure(f"{chosen.streams} streams x 10 viewers", present(many), chosen.rounds)
+    if chosen.workers:
+        _measure_workers(chosen, run)
     for size in chosen.sizes:
         sized = [
             case(peers.NGINX_TUNED, "rtmp", 1, size),
@@ -148,16 +155,37 @@ def _run(chosen: argparse.Namespace, run: Run, absent: set[peers.Peer]) -> None:
         run.ratio("P5", f"{chosen.streams} streams x 10, RTMP, 150 ms, nginx-rtmp tuned", many[1], many[0], 0.45)
 
 
+def _measure_workers(chosen: argparse.Namespace, run: Run) -> None:
+    """One process beside several that share the ports, on all cores: what a viewer who sits in another process than
+    its stream costs, and how far the audience is spread."""
+    alone, spread = ours_by_protocol(chosen, 0), ours_by_protocol(chosen, chosen.workers)
+    title = f"{chosen.viewers} viewers of one stream, one process and {chosen.workers} workers (and their API process)"
+    run.measure(title, [*alone, *spread], chosen.rounds)
+    for one, several in zip(alone, spread, strict=True):
+        busiest = [median([figure.busiest for figure in run.figures(case)]) for case in (one, several)]
+        whole = measure.ratio(run.figures(several), run.figures(one))
+        print(
+            f"  {several.name:32} busiest process {busiest[1]:.2%} of a core, alone {busiest[0]:.2%}: "
+            f"{busiest[1] / busiest[0]:.2f}; all processes against one: {whole}"
+        )
+
+
+def ours_by_protocol(chosen: argparse.Namespace, workers: int) -> list[Case]:
+    """Ours at 150 ms, by RTMP and by FLV."""
+    return [Case(peers.ours(150, workers), protocol, 1, chosen.viewers) for protocol in ("rtmp", "flv")]
+
+
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="python -m bench fanout", description=__doc__, formatter_class=form)
     parser.add_argument("--viewers", type=int, default=1000, help="of one stream, in the main table (1000)")
     parser.add_argument("--rounds", type=int, default=3, help="of the main table and of the many streams (3)")
     parser.add_argument("--seconds", type=float, default=10.0, help="of each window (10)")
-    parser.add_argument("--merge", type=int, nargs="+", default=[0, 25, 150, 350], help="windows, ms (0 25 150 350)")
+    parser.add_argument("--merge", type=int, nargs="*", default=[0, 25, 150, 350], help="windows, ms (0 25 150 350)")
     parser.add_argument("--streams", type=int, default=100, help="with ten viewers each; 0 leaves them out (100)")
     parser.add_argument("--sizes", type=int, nargs="*", default=[100, 3000], help="further audiences (100 3000)")
     parser.add_argument("--visitors", type=int, default=60, help="new viewers to time, in each round (60)")
+    parser.add_argument("--workers", type=int, default=0, help="media processes, in a table of their own (0: without)")
     parser.add_argument("--bursts", action="store_true", help="publish audio with the next frame, as muxers interleave")
     parser.add_argument("--no-peers", action="store_true", help="ours alone")
     parser.add_argument("--quick", action="store_true", help="one short round with few viewers: does it run?")

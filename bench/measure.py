@@ -46,6 +46,8 @@ class Figure:
 
     core: float = 0.0
     """Share of one core that the server used."""
+    busiest: float = 0.0
+    """The same of the one of its processes that used most."""
     others: float = 0.0
     """Share of that core that other processes used meanwhile."""
     client_core: float = 0.0
@@ -120,10 +122,13 @@ def _audience(stack: contextlib.ExitStack, server: Server, case: Case, names: tu
 def _measure(server: Server, source: Worker, watching: Sequence[Worker], figure: Figure, seconds: float) -> None:
     sent = source.ask("report")
     before = [each.ask("report") for each in watching]
+    each_before = server.cpu_of_each()
     cpu, busy, begin = server.cpu_seconds(), busy_seconds(SERVER_CORE), time.monotonic()
     time.sleep(seconds)
     cpu, busy = server.cpu_seconds() - cpu, busy_seconds(SERVER_CORE) - busy
     wall = time.monotonic() - begin
+    each_after = server.cpu_of_each()
+    figure.busiest = max(spent - each_before.get(pid, 0.0) for pid, spent in each_after.items()) / wall
     after = [each.ask("report") for each in watching]
     done = source.ask("report")
     figure.full_rss = server.rss_bytes()

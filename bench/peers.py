@@ -56,6 +56,13 @@ publish_domains = ["push.demo.local", "127.0.0.1"]
 id = "1001"
 name = "play.demo.local"
 """
+_CLUSTER: Final = """\
+[store]
+url = "sqlite:///{folder}/shared.db"
+[cluster]
+url = "redis://127.0.0.1:{redis}/0"
+token = "the-token-of-a-benchmark"
+"""
 _NGINX: Final = """\
 load_module {module};
 {user}
@@ -105,11 +112,14 @@ class Peer:
     kind: str
     app: str
     merge_ms: int = 0
+    workers: int = 0
+    """Media processes that share the ports, on all cores; 0 is one process on the servers' core."""
 
 
-def ours(merge_ms: int) -> Peer:
+def ours(merge_ms: int, workers: int = 0) -> Peer:
     """OpenKLS with a merge window."""
-    return Peer(f"OpenKLS {merge_ms} ms", "openkls", "live", merge_ms)
+    name = f"OpenKLS {merge_ms} ms" + (f", {workers} workers" if workers else "")
+    return Peer(name, "openkls", "live", merge_ms, workers)
 
 
 NGINX_STOCK: Final = Peer("nginx-rtmp stock", "nginx", "live")
@@ -144,11 +154,15 @@ class Server:
 
     def __init__(self, peer: Peer, folder: Path) -> None:
         self.peer = peer
-        self.rtmp, self.http, self._api = _free_ports(3)
+        self.rtmp, self.http, self._api, self._redis_port = _free_ports(4)
         self._folder = folder
         self._log = folder / "server.log"
         # Of the bench's own process, for the moment in which the server inherits both.
-        pin(SERVER_CORE)
+        self._redis = self._start_redis() if peer.workers else None
+        if peer.workers:
+            os.sched_setaffinity(0, range(os.cpu_count() or 1))
+        else:
+            pin(SERVER_CORE)
         hurry(hurried=True)
         try:
             with self._log.open("ab") as log:
@@ -179,6 +193,10 @@ class Server:
         """User and system time so far, of all its processes and threads, by the scheduler's own clock."""
         return sum(_run_seconds(each.pid) for each in self._processes())
 
+    def cpu_of_each(self) -> dict[int, float]:
+        """The same of each of its processes."""
+        return {each.pid: _run_seconds(each.pid) for each in self._processes()}
+
     def rss_bytes(self) -> int:
         """Resident memory of all its processes."""
         return sum(each.memory_info().rss for each in self._processes())
@@ -196,6 +214,14 @@ class Server:
             for each in left:
                 each.kill()
         self._process.wait(STOP_SECONDS)
+        if self._redis is not None:
+            self._redis.terminate()
+            self._redis.wait(STOP_SECONDS)
+
+    def _start_redis(self) -> subprocess.Popen[bytes]:
+        command = ["redis-server", "--port", str(self._redis_port), "--bind", "127.0.0.1", "--save", ""]
+        with self._log.open("ab") as log:
+            return subprocess.Popen(command, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def _processes(self) -> list[psutil.Process]:
         process = psutil.Process(self._process.pid)
@@ -205,8 +231,13 @@ class Server:
         if self.peer.kind == "openkls":
             path = self._folder / "openkls.toml"
             ports = {"api": self._api, "rtmp": self.rtmp, "http": self.http}
-            path.write_text(_OPENKLS.format(folder=self._folder, merge=self.peer.merge_ms, **ports))
-            return [sys.executable, "-m", "openkls", "serve", "--config", str(path)]
+            text = _OPENKLS.format(folder=self._folder, merge=self.peer.merge_ms, **ports)
+            command = [sys.executable, "-m", "openkls", "serve", "--config", str(path)]
+            if self.peer.workers:
+                text += _CLUSTER.format(folder=self._folder, redis=self._redis_port)
+                command += ["--workers", str(self.peer.workers)]
+            path.write_text(text)
+            return command
         if self.peer.kind == "node":
             path = self._folder / "server.js"
             path.write_text(_NODE)

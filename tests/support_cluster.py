@@ -15,6 +15,8 @@ from typing import Any
 from openkls.domain.ports import BusPort, ClaimsPort, RatesPort, SnapshotsPort
 from tests.support_service import RunningService
 
+TOKEN = "the-token-of-this-cluster"
+
 
 @dataclass
 class Ports:
@@ -116,6 +118,7 @@ url = "{store}"
 secret_file = "{secret}"
 [cluster]
 url = "{redis_url}"
+token = "{TOKEN}"
 """
         super().__init__(folder / name, more)
         self.name = name

@@ -36,17 +36,22 @@ from openkls.domain.blacklist import Blacklist
 from openkls.domain.hls_sessions import HlsSessions, SessionIds
 from openkls.domain.keys import StreamKey, StreamName
 from openkls.domain.origin import AddressCap
+from openkls.domain.ports import Whereabouts
 from openkls.domain.registry import Registry
 from openkls.domain.session import HistoryRow, Session
 from openkls.domain.viewers import Viewers
 from openkls.media.doors import Doors
 from openkls.media.hls import Hls
+from openkls.media.hls_proxy import HlsProxy
 from openkls.media.hubs import Hubs
 from openkls.media.play import PlayListener
+from openkls.media.relay import Relays
+from openkls.media.relay_port import RelayPort
 from openkls.media.rtmp import RtmpListener
 from support_ports import MemoryBlacklist, MemoryHistory
 
 DEADLINE_SECONDS = 10.0
+RELAY_TOKEN = "the token of this cluster"
 POLL_SECONDS = 0.005
 
 SPACE = config.Space(
@@ -119,9 +124,13 @@ class House:
         self.forbids = Forbids(self.bans, self.blacklist, self.registry, self.endings, cut_waiting=self._cut_waiting)
         self.admission = Admission(self.directory, self.registry, self.journal, self.endings, "boot-1", "127.0.0.1")
         self.merge_ms = merge_ms
+        self.session_key = os.urandom(32)
         self.grace_seconds = grace_seconds
         self.connections_per_address = connections_per_address
         self.trusted_proxies: tuple[config.Network, ...] = ()
+        self.whereabouts: Whereabouts | None = None
+        self.relays: Relays | None = None
+        self.proxy: HlsProxy | None = None
         self._closed = True
 
     async def open(self) -> None:
@@ -140,12 +149,18 @@ class House:
             clock=time.time,
             merge_ms=self.merge_ms,
             grace_seconds=self.grace_seconds,
+            whereabouts=self.whereabouts,
         )
         self.sessions = HlsSessions(self.viewers)
-        self.hls = Hls(self.doors, self.sessions, SessionIds(os.urandom(32)))
-        self.flv = PlayListener(self.doors, self.hls, self.trusted_proxies)
+        self.hls = Hls(self.doors, self.sessions, SessionIds(self.session_key))
+        if self.whereabouts is not None:
+            self.relays = Relays(self.doors, self.whereabouts, RELAY_TOKEN)
+            self.proxy = HlsProxy(self.doors, RELAY_TOKEN)
+            self.relay_port = RelayPort(self.doors, self.hls, RELAY_TOKEN)
+            self.relay_address = await self.relay_port.open(Address("127.0.0.1", 0))
+        self.flv = PlayListener(self.doors, self.hls, self.trusted_proxies, self.relays, self.proxy)
         self.flv_address = await self.flv.open(Address("127.0.0.1", 0))
-        self.rtmp = RtmpListener(self.doors)
+        self.rtmp = RtmpListener(self.doors, self.relays)
         self.rtmp_address = await self.rtmp.open(Address("127.0.0.1", 0))
 
     def _cut_waiting(self, key: StreamKey) -> bool:
@@ -156,8 +171,14 @@ class House:
         if self._closed:
             return
         self._closed = True
+        if self.relays is not None:
+            self.relays.stop()
         await self.rtmp.close()
         await self.flv.close()
+        if self.relays is not None and self.proxy is not None:
+            await self.relays.close()
+            await self.proxy.close()
+            await self.relay_port.close()
         self._writing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._writing
@@ -212,6 +233,7 @@ class House:
             or self.registry._by_app
             or self.hubs._hubs
             or self.hubs._waiting
+            or self.hubs._relayed
             or self.viewers._groups
             or self.doors.cap._counts
             or len(self.rtmp.connections)

@@ -1,5 +1,6 @@
 """The configuration: what is read, what lies over it, and what is refused with which words."""
 
+import re
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,18 @@ import pytest
 from rich.pretty import pretty_repr
 
 from openkls import config as module
-from openkls.config import Address, Config, ConfigError, is_alias, load, normal_host, parse_address, parse_network
+from openkls.config import (
+    Address,
+    Config,
+    ConfigError,
+    is_alias,
+    join_address,
+    load,
+    normal_host,
+    parse_address,
+    parse_advertised,
+    parse_network,
+)
 
 NOTHING: Mapping[str, str] = {}
 SPACE = """
@@ -270,10 +282,47 @@ def test_environment_replaces_any_key_of_a_section(tmp_path: Path) -> None:
     assert count == 21
 
 
+TOKEN = "0123456789abcdef"
+CLUSTER = "[store]\nurl = 'postgresql://db/openkls'\n[cluster]\nurl = 'redis://r'\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "fault"),
+    [
+        ("", "cluster.token: at least 16 characters"),
+        ("token = '0123456789abcde'", "cluster.token: at least 16 characters"),
+        ("token = '0123456789 abcdef'", "cluster.token: printable ASCII"),
+        (f"token = '{TOKEN}'\nrelay_listen = 'nowhere'", "cluster.relay_listen"),
+        (f"token = '{TOKEN}'\nrelay_listen = '0.0.0.0:7001'", "cluster.relay_advertise: relay_listen listens on all"),
+        (f"token = '{TOKEN}'\nrelay_listen = '[::]:7001'", "cluster.relay_advertise: relay_listen listens on all"),
+        (f"token = '{TOKEN}'\nrelay_advertise = 'node:port'", "cluster.relay_advertise: got 'node:port'"),
+        (f"token = '{TOKEN}'\nrelay_advertise = 'node:0'", "cluster.relay_advertise: got 'node:0'"),
+    ],
+)
+def test_cluster_without_a_safe_relay_port_is_refused(tmp_path: Path, lines: str, fault: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(fault)):
+        read(tmp_path, CLUSTER + lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("10.0.0.5", "10.0.0.5:7001"),
+        ("10.0.0.5:80", "10.0.0.5:80"),
+        ("node-5", "node-5:7001"),
+        ("[2001:db8::5]", "[2001:db8::5]:7001"),
+        ("[2001:db8::5]:80", "[2001:db8::5]:80"),
+    ],
+)
+def test_what_is_advertised_leaves_out_what_is_as_bound(tmp_path: Path, text: str, address: str) -> None:
+    read(tmp_path, CLUSTER + f"token = '{TOKEN}'\nrelay_listen = '0.0.0.0:7001'\nrelay_advertise = '{text}'")
+    assert join_address(parse_advertised(text, Address("0.0.0.0", 7001))) == address
+
+
 @pytest.mark.parametrize("store", ["postgresql://db/openkls", "sqlite:////srv/openkls.db"])
 @pytest.mark.parametrize("url", ["redis://localhost", "rediss://user:pass@r:6380/2", "unix:///run/redis.sock"])
 def test_cluster_stands_on_a_store_that_its_nodes_share(tmp_path: Path, store: str, url: str) -> None:
-    config = read(tmp_path, f"[store]\nurl = '{store}'\n[cluster]\nurl = '{url}'\n")
+    config = read(tmp_path, f"[store]\nurl = '{store}'\n[cluster]\nurl = '{url}'\ntoken = '{TOKEN}'\n")
     assert config.cluster.url == url
 
 

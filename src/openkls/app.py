@@ -5,17 +5,20 @@ bans and keys read; only then does anything listen. The stop is the reverse: not
 journal is written out, the boot is forgotten, the store closes.
 
 With ``[cluster] url`` the process is one of several: it joins after the bans are read and before anything listens, and
-gives its names back when every session has ended. A Redis that does not answer stops none of this.
+gives its names back when every session has ended. A Redis that does not answer stops none of this. Its relay port
+lets go of everything first, so that viewers elsewhere wait for publishers that come back there.
 """
 
 import asyncio
 import contextlib
+import hmac
 import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from uuid import uuid4
@@ -25,7 +28,7 @@ from openkls import config, store
 from openkls.api.listener import listen
 from openkls.api.services import Services
 from openkls.api.tls import Certificate, CertificateError
-from openkls.config import Address, Config, ConfigError, parse_address
+from openkls.config import Address, Config, ConfigError, join_address, parse_address, parse_advertised
 from openkls.control.admit import Admission
 from openkls.control.audit import AuditTrail
 from openkls.control.directory import Directory
@@ -48,9 +51,12 @@ from openkls.domain.registry import Registry
 from openkls.domain.viewers import Viewers
 from openkls.media.doors import Doors
 from openkls.media.hls import Hls
+from openkls.media.hls_proxy import HlsProxy
 from openkls.media.hubs import Hubs
 from openkls.media.play import PlayListener
 from openkls.media.pushhook import PushHooks
+from openkls.media.relay import Relays
+from openkls.media.relay_port import RelayPort
 from openkls.media.rtmp import RtmpListener
 from openkls.store import SetupError
 
@@ -62,6 +68,28 @@ START_FAULTS = (ConfigError, SetupError)
 DRAIN_SECONDS = 4.0
 # Of HMAC-SHA256; a restart lets HLS players open the master playlist again.
 SESSION_KEY_BYTES = 32
+# What a cluster's token is turned into the key of HLS sessions by: they hold wherever the stream is published next.
+SESSION_KEY_LABEL = b"OpenKLS HLS sessions"
+
+
+class Role(StrEnum):
+    """What a process serves."""
+
+    ALL = "all"
+    API = "api"
+    MEDIA = "media"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What sets a process apart from others that share a configuration: its own folder (None: the data folder, which
+    then nobody else may use), and whether it shares its media ports with them."""
+
+    folder: Path | None = None
+    shares_ports: bool = False
+
+
+WHOLE = Place()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,50 +121,37 @@ class Service:
     def __init__(
         self,
         stack: AsyncExitStack,
-        rtmp: Address,
-        play: Address,
-        openapi: Address,
-        secured: Address | None,
+        media: tuple[Address, Address] | None,
+        api: tuple[Address, Address | None] | None,
         reload: Reload,
     ) -> None:
         self._stack = stack
         self._reload = reload
-        self.rtmp_address = rtmp
-        self.play_address = play
-        self.api_address = openapi
-        self.api_tls_address = secured
-        """Where the API speaks HTTPS, if it does."""
+        self.rtmp_address: Address | None
+        self.play_address: Address | None
+        self.rtmp_address, self.play_address = media or (None, None)
+        """Where this process serves media, if it does."""
+        self.api_address: Address | None
+        self.api_tls_address: Address | None
+        self.api_address, self.api_tls_address = api or (None, None)
+        """Where it serves the API, if it does; and where that speaks HTTPS, if it does."""
 
     @classmethod
-    async def start(cls, settings: Config) -> "Service":
-        """Start everything. Raises one of START_FAULTS, with nothing left running."""
+    async def start(cls, settings: Config, role: Role = Role.ALL, place: Place = WHOLE) -> "Service":
+        """Start everything of a role. Raises one of START_FAULTS, with nothing left running."""
+        if role is not Role.ALL and not settings.cluster.url:
+            raise ConfigError(
+                f"cluster.url: role {role} needs it: it is how the processes of a service find each other"
+            )
         async with AsyncExitStack() as stack:
-            rules = await _open_rules(settings, stack)
-            doors = Doors(
-                admission=rules.admission,
-                endings=rules.endings,
-                directory=rules.directory,
-                registry=rules.registry,
-                hubs=rules.hubs,
-                cap=AddressCap(settings.limits.connections_per_address, settings.api.trusted_networks),
-                clock=time.time,
-                merge_ms=settings.play.merge_ms,
-                grace_seconds=settings.play.republish_grace_seconds,
-            )
-            hls = Hls(doors, HlsSessions(rules.viewers), SessionIds(secrets.token_bytes(SESSION_KEY_BYTES)))
-            play_listener = PlayListener(doors, hls, settings.api.trusted_networks)
-            play = await _listening(play_listener.open, settings.play.listen, "play.listen")
-            stack.push_async_callback(play_listener.close)
-            rtmp_listener = RtmpListener(doors)
-            rtmp = await _listening(rtmp_listener.open, settings.rtmp.listen, "rtmp.listen")
-            stack.push_async_callback(rtmp_listener.close)
-            # Right before it, so that no publish that is being asked about is admitted when all others have ended.
-            stack.callback(rules.hooks.stop)
-            openapi, secured = await _listen_api(settings, rules, stack)
+            rules = await _open_rules(settings, place, stack)
+            cap = AddressCap(settings.limits.connections_per_address, settings.api.trusted_networks)
+            media = None if role is Role.API else await _serve_media(settings, rules, cap, place.shares_ports, stack)
+            openapi = None if role is Role.MEDIA else await _listen_api(settings, rules, stack)
             reload = Reload(
-                settings, rules.directory, rules.key_ring, partial(_set_limits, (doors.cap, rules.cap), rules.rates)
+                settings, rules.directory, rules.key_ring, partial(_set_limits, (cap, rules.cap), rules.rates)
             )
-            return cls(stack.pop_all(), rtmp, play, openapi, secured, reload)
+            return cls(stack.pop_all(), media, openapi, reload)
         raise AssertionError("an AsyncExitStack swallows nothing")
 
     def reload(self, settings: Config) -> list[str]:
@@ -155,13 +170,14 @@ def _set_limits(caps: tuple[AddressCap, ...], rates: Rates, limits: config.Limit
     rates.enforced = limits.enforce
 
 
-async def _open_rules(settings: Config, stack: AsyncExitStack) -> _Rules:
+async def _open_rules(settings: Config, place: Place, stack: AsyncExitStack) -> _Rules:
     data_dir = settings.data_dir
-    stack.callback(store.lock_data_dir(data_dir).release)
+    folder = place.folder or data_dir
+    stack.callback(store.lock_data_dir(folder).release)
     secret = store.load_or_create_secret(store.secret_path(settings.store.secret_file, data_dir))
     opened = await store.open_store(settings.store.url, data_dir, secret)
     stack.push_async_callback(opened.close)
-    boot_id, node_id = uuid4().hex, store.node_id(data_dir)
+    boot_id, node_id = uuid4().hex, store.node_id(folder)
 
     blacklist, viewers = Blacklist(), Viewers()
     registry = Registry(blacklist)
@@ -258,6 +274,52 @@ async def _join_cluster(url: str, join: Callable[..., Membership], stack: AsyncE
     for name, loop in (("link", ports.run()), ("membership", membership.run())):
         stack.push_async_callback(_end_task, asyncio.create_task(loop, name=name))
     return membership
+
+
+async def _serve_media(
+    settings: Config, rules: _Rules, cap: AddressCap, shares_ports: bool, stack: AsyncExitStack
+) -> tuple[Address, Address]:
+    """Listen for publishers and viewers; the addresses of RTMP and of the play port."""
+    peers = rules.membership.peers if rules.membership else None
+    doors = Doors(
+        admission=rules.admission,
+        endings=rules.endings,
+        directory=rules.directory,
+        registry=rules.registry,
+        hubs=rules.hubs,
+        cap=cap,
+        clock=time.time,
+        merge_ms=settings.play.merge_ms,
+        grace_seconds=settings.play.republish_grace_seconds,
+        whereabouts=peers,
+    )
+    token = settings.cluster.token
+    session_key = secrets.token_bytes(SESSION_KEY_BYTES)
+    relays = proxy = relay_port = None
+    if peers is not None:
+        session_key = hmac.digest(token.encode(), SESSION_KEY_LABEL, "sha256")
+    hls = Hls(doors, HlsSessions(rules.viewers), SessionIds(session_key))
+    if peers is not None:
+        relays, proxy = Relays(doors, peers, token), HlsProxy(doors, token)
+        stack.push_async_callback(relays.close)
+        stack.push_async_callback(proxy.close)
+        relay_port = RelayPort(doors, hls, token)
+        bound = await _listening(relay_port.open, settings.cluster.relay_listen, "cluster.relay_listen")
+        stack.push_async_callback(relay_port.close)
+        shown = settings.cluster.relay_advertise
+        peers.show_relay(join_address(parse_advertised(shown, bound) if shown else bound))
+    play_listener = PlayListener(doors, hls, settings.api.trusted_networks, relays, proxy, shares_ports)
+    play = await _listening(play_listener.open, settings.play.listen, "play.listen")
+    stack.push_async_callback(play_listener.close)
+    rtmp_listener = RtmpListener(doors, relays, shares_ports)
+    rtmp = await _listening(rtmp_listener.open, settings.rtmp.listen, "rtmp.listen")
+    stack.push_async_callback(rtmp_listener.close)
+    # Right before it, so that no publish that is being asked about is admitted when all others have ended.
+    stack.callback(rules.hooks.stop)
+    if relays is not None and relay_port is not None:
+        stack.callback(relays.stop)
+        stack.callback(relay_port.let_go)
+    return rtmp, play
 
 
 async def _listen_api(settings: Config, rules: _Rules, stack: AsyncExitStack) -> tuple[Address, Address | None]:

@@ -141,3 +141,25 @@ async def test_listener_says_when_it_may_have_missed_something_and_hears_again(r
             await asyncio.gather(task, return_exceptions=True)
     finally:
         await asyncio.to_thread(proxy.end)
+
+
+async def test_a_loop_that_is_cancelled_ends_whatever_redis_was_doing(redis_server: RedisServer) -> None:
+    url = f"redis://127.0.0.1:{redis_server.port}/0"
+    for turn in range(30):
+        cluster = await open_cluster(url, "cancelled:")
+
+        async def ask(asked: RedisCluster) -> None:
+            while True:
+                with contextlib.suppress(ClusterUnavailable):
+                    await asked.snapshots.newer({})
+                await asyncio.sleep(0)
+
+        loops = [cluster.run(), cluster.bus.listen(lambda message: None, lambda: None), ask(cluster)]
+        tasks = [asyncio.create_task(loop) for loop in loops]
+        for _ in range(turn * 3):
+            await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        _, left = await asyncio.wait(tasks, timeout=5)
+        assert not left, f"after {turn * 3} turns"
+        await cluster.close()

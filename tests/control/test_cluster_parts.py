@@ -373,3 +373,41 @@ async def test_rate_that_is_not_enforced_asks_nobody() -> None:
     shared = SharedRates(Down(), Rates(enforced=False))  # type: ignore[arg-type]
     assert await shared.take(("a",), 1, 60, 0.0) == 0
     assert shared.local_only == 0
+
+
+# -- where streams live
+
+
+async def test_a_stream_elsewhere_is_found_by_the_relay_address_its_process_shows(nodes: tuple[Node, Node]) -> None:
+    a, b = nodes
+    a.peers.show_relay("10.0.0.1:7001")
+    session = a.publish(key("s1"))
+    await a.show()
+    await b.peers.follow()
+    assert b.peers.find(session.key.name) == "10.0.0.1:7001"
+    assert b.peers.find(key("s2").name) is None
+    assert b.peers.find(key("s1").name._replace(app="other")) is None
+    assert a.peers.find(session.key.name) is None
+    a.house.registry.release(session)
+    await a.show()
+    await b.peers.follow()
+    assert b.peers.find(session.key.name) is None
+
+
+async def test_a_process_without_a_relay_port_is_nowhere_to_pull_from(nodes: tuple[Node, Node]) -> None:
+    a, b = nodes
+    session = a.publish(key("s1"))
+    await a.show()
+    await b.peers.follow()
+    assert b.peers.find(session.key.name) is None
+
+
+async def test_a_relay_address_that_comes_late_is_shown_at_once(nodes: tuple[Node, Node]) -> None:
+    a, b = nodes
+    session = a.publish(key("s1"))
+    await a.show()
+    a.clock.now += 1
+    a.peers.show_relay("10.0.0.1:7001")
+    await a.peers.post()
+    await b.peers.follow()
+    assert b.peers.find(session.key.name) == "10.0.0.1:7001"

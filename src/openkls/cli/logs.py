@@ -37,7 +37,12 @@ def redact(text: str) -> str:
 
 
 class LineFormatter(logging.Formatter):
-    """``2026-01-31 23:59:59.123 INFO    openkls.media.rtmp: text``, in local time."""
+    """``2026-01-31 23:59:59.123 INFO    openkls.media.rtmp: text``, in local time; behind the level, in brackets, the
+    worker that it is of."""
+
+    def __init__(self, worker: str = "") -> None:
+        super().__init__()
+        self._worker = f"[{worker}] " if worker else ""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, and a traceback's lines behind it."""
@@ -46,17 +51,17 @@ class LineFormatter(logging.Formatter):
         served = request_id.get()
         if served and served not in message:
             message = f"request {served}: {message}"
-        line = f"{moment}.{int(record.msecs):03d} {record.levelname:<7} {record.name}: {message}"
+        line = f"{moment}.{int(record.msecs):03d} {record.levelname:<7} {self._worker}{record.name}: {message}"
         if record.exc_info:
             for part in self.formatException(record.exc_info).split("\n"):
                 line += "\n    " + "".join(_visible(char) for char in part)
         return redact(line)
 
 
-def set_up(level: Level) -> None:
+def set_up(level: Level, worker: str = "") -> None:
     """Log to stderr: our own loggers from ``level`` up, everybody else's from WARNING up."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(LineFormatter())
+    handler.setFormatter(LineFormatter(worker))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

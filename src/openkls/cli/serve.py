@@ -18,13 +18,14 @@ from typing import Annotated
 
 import typer
 
-from openkls.app import START_FAULTS, Service
+from openkls.app import START_FAULTS, WHOLE, Place, Role, Service
 from openkls.cli import logs
 from openkls.cli.check import ConfigOption
 from openkls.cli.firstrun import make_first_config
 from openkls.cli.place import data_dir, find_config, load_config
 from openkls.cli.screen import fail, note, out, plain, say
 from openkls.cli.welcome import Endpoints, open_doors_warning, welcome
+from openkls.cli.workers import WORKERS_LIMIT, Supervisor, Worker, as_worker
 from openkls.config import Config, ConfigError, load
 from openkls.store.errors import SetupError
 
@@ -44,28 +45,48 @@ def serve(
     log_level: Annotated[
         logs.Level, typer.Option("--log-level", help="How much is logged to stderr.", case_sensitive=False)
     ] = logs.Level.INFO,
+    role: Annotated[
+        Role,
+        typer.Option("--role", help="What this process serves: everything, the API, or media.", case_sensitive=False),
+    ] = Role.ALL,
+    workers: Annotated[
+        int,
+        typer.Option(
+            "--workers",
+            min=0,
+            max=WORKERS_LIMIT,
+            help="Start so many media processes that share the ports, and one for the API; 0 is this process alone.",
+        ),
+    ] = 0,
 ) -> None:
     """Run the service until Ctrl-C or SIGTERM; SIGHUP reads the configuration again.
 
     Without a configuration the first start makes a data folder, ./openkls-data, with an account, a key pair, the space
     "demo" and the app "live"; later starts use it and keep what it holds. OPENKLS_<SECTION>__<KEY> in the environment
     replaces a key of the configuration.
+
+    --role api or media, and --workers, are for processes that are joined by [cluster] url.
     """
-    logs.set_up(log_level)
+    worker = as_worker()
+    logs.set_up(log_level, worker.name if worker else "")
     path = find_config(config) or _first_start()
     tree = load_config(path)
     _raise_open_files()
     warning = open_doors_warning(tree)
-    if warning:
+    if warning and worker is None:
         log.warning("%s", warning)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            clean = runner.run(_run(tree, path))
+            if workers:
+                clean = runner.run(_supervise(tree, path, workers, role, log_level))
+            else:
+                clean = runner.run(_run(tree, path, role, worker))
     except START_FAULTS as error:
         fail(str(error))
     if not clean:
         fail(f"it did not end within {STOP_SECONDS:g} s and was given up")
-    say("OpenKLS has ended.")
+    if worker is None:
+        say("OpenKLS has ended.")
 
 
 def _first_start() -> Path:
@@ -79,7 +100,36 @@ def _first_start() -> Path:
     return path
 
 
-async def _run(tree: Config, path: Path) -> bool:
+async def _supervise(tree: Config, path: Path, workers: int, role: Role, log_level: logs.Level) -> bool:
+    """Start the processes of this service and look after them until a signal; whether all ended in time."""
+    if role is not Role.ALL:
+        raise ConfigError("--workers starts processes of both roles; leave --role out")
+    stop = asyncio.Event()
+    _listen_for_signals(asyncio.get_running_loop(), stop)
+    supervisor = Supervisor(tree, path, workers, log_level)
+    on_terminal = os.isatty(STDIN)
+
+    def on_hangup() -> None:
+        if on_terminal and not os.isatty(STDIN):
+            stop.set()
+        else:
+            supervisor.reload()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, on_hangup)
+    try:
+        endpoints = await supervisor.start(stop)
+        if endpoints is not None:
+            for line in welcome(tree, path, endpoints, out.is_terminal, _program()):
+                say(plain(line))
+            out.file.flush()
+            await supervisor.watch(stop)
+            note("Ending: closing streams and writing history. Ctrl-C again ends at once.")
+    finally:
+        clean = await supervisor.stop()
+    return clean
+
+
+async def _run(tree: Config, path: Path, role: Role, worker: Worker | None) -> bool:
     """Serve until a signal; whether the service ended within its time."""
     stop, hangup = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -87,14 +137,19 @@ async def _run(tree: Config, path: Path) -> bool:
     # Not to be ended by one that comes early: it is heeded when the service is up.
     loop.add_signal_handler(signal.SIGHUP, hangup.set)
     on_terminal = os.isatty(STDIN)
-    service = await Service.start(tree)
+    if worker is not None:
+        await worker.end_with_supervisor(stop)
+    service = await Service.start(tree, role, WHOLE if worker is None else Place(worker.folder(tree), True))
     # Modules and what the start has made stay: a full collection that walks them stops every stream for 60 ms.
     gc.collect()
     gc.freeze()
     endpoints = Endpoints(service.api_address, service.rtmp_address, service.play_address, service.api_tls_address)
-    for line in welcome(tree, path, endpoints, out.is_terminal, _program()):
-        say(plain(line))
-    out.file.flush()
+    if worker is not None:
+        worker.tell(endpoints)
+    else:
+        for line in welcome(tree, path, endpoints, out.is_terminal, _program()):
+            say(plain(line))
+        out.file.flush()
 
     def on_hangup() -> None:
         if on_terminal and not os.isatty(STDIN):
@@ -107,7 +162,8 @@ async def _run(tree: Config, path: Path) -> bool:
     if hangup.is_set():
         on_hangup()
     await stop.wait()
-    note("Ending: closing streams and writing history. Ctrl-C again ends at once.")
+    if worker is None:
+        note("Ending: closing streams and writing history. Ctrl-C again ends at once.")
     try:
         async with asyncio.timeout(STOP_SECONDS):
             await service.stop()

@@ -16,11 +16,11 @@ STREAM = "test"
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where the service listens, as bound."""
+    """Where the service listens, as bound; None where another process does."""
 
-    api: Address
-    rtmp: Address
-    play: Address
+    api: Address | None
+    rtmp: Address | None
+    play: Address | None
     api_tls: Address | None = None
 
 
@@ -28,6 +28,8 @@ def welcome(
     tree: Config, path: Path | None, endpoints: Endpoints, on_terminal: bool, program: str = "openkls"
 ) -> list[str]:
     """The lines to print when the service is up; ``program`` is how this one is called from here."""
+    if endpoints.api is None or endpoints.rtmp is None or endpoints.play is None:
+        return _part(endpoints)
     api = authority(reachable(endpoints.api.host), endpoints.api.port)
     rtmp = authority(reachable(endpoints.rtmp.host), endpoints.rtmp.port)
     play = authority(reachable(endpoints.play.host), endpoints.play.port)
@@ -62,6 +64,21 @@ def welcome(
         f"  {program} call ListRealtimeStreamsInfo UniqueName={space.unique_name} App={app} Type=push",
     ]
     return lines
+
+
+def _part(endpoints: Endpoints) -> list[str]:
+    """Of a process that serves one role."""
+    rows = (
+        ("API         http", endpoints.api),
+        ("            https", endpoints.api_tls),
+        ("RTMP        rtmp", endpoints.rtmp),
+        ("HTTP-FLV    http", endpoints.play),
+    )
+    return [
+        "OpenKLS is running. Ctrl-C ends it.",
+        "",
+        *(f"  {row}://{authority(reachable(at.host), at.port)}" for row, at in rows if at is not None),
+    ]
 
 
 def open_doors_warning(tree: Config) -> str | None:

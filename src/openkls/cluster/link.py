@@ -37,6 +37,14 @@ CONNECTIONS_LIMIT = 16
 FAULTS = (RedisError, OSError, TimeoutError)
 
 
+def heed_cancellation() -> None:
+    """Raise CancelledError if this task has been cancelled: redis-py (8.1) now and then keeps a cancellation to itself,
+    and a loop that missed it would run, and be waited for, for ever."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 class RedisLink:
     """The link of one process. ``scripts`` are loaded whenever it comes up."""
 
@@ -96,8 +104,11 @@ class RedisLink:
         generation = self._generation
         try:
             async with asyncio.timeout(deadline_seconds):
-                return await question(self.redis)
+                answer = await question(self.redis)
+            heed_cancellation()
+            return answer
         except FAULTS as error:
+            heed_cancellation()
             self.failures += 1
             if generation == self._generation:
                 self._go_down(error)
@@ -119,7 +130,9 @@ class RedisLink:
                 await self.redis.set(f"{self.prefix}probe", b"1", px=int(PROBE_SECONDS * 1000))
                 for script in self._scripts:
                     await self.redis.script_load(script)
+            heed_cancellation()
         except FAULTS as error:
+            heed_cancellation()
             if not self._told:  # it never was up
                 self._tell_down(error)
             return False

@@ -14,7 +14,14 @@ from typing import Any, Final, TypeVar
 from redis.asyncio import Redis
 
 from openkls.cluster import scripts
-from openkls.cluster.link import BULK_DEADLINE_SECONDS, DEADLINE_SECONDS, FAULTS, PROBE_SECONDS, RedisLink
+from openkls.cluster.link import (
+    BULK_DEADLINE_SECONDS,
+    DEADLINE_SECONDS,
+    FAULTS,
+    PROBE_SECONDS,
+    RedisLink,
+    heed_cancellation,
+)
 from openkls.domain.keys import StreamName
 from openkls.domain.ports import LEASE_SECONDS, Hold, Posted
 
@@ -148,6 +155,7 @@ class RedisBus:
             try:
                 await self._listen(receive, connected)
             except FAULTS as error:
+                heed_cancellation()
                 self._link.doubt(error)
             await asyncio.sleep(PROBE_SECONDS)
 
@@ -158,6 +166,7 @@ class RedisBus:
             asked = False
             while True:
                 message = await pubsub.get_message(timeout=PING_SECONDS)
+                heed_cancellation()
                 if message is None:
                     if asked:
                         raise TimeoutError("the subscription is silent")
@@ -233,5 +242,8 @@ def _lots(items: Iterable[T], count: int) -> Iterator[tuple[T, ...]]:
 
 
 async def _within(work: Awaitable[T]) -> T:
-    async with asyncio.timeout(DEADLINE_SECONDS):
-        return await work
+    try:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            return await work
+    finally:
+        heed_cancellation()

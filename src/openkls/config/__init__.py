@@ -11,8 +11,10 @@ from openkls.config.names import (
     ConfigError,
     Network,
     is_alias,
+    join_address,
     normal_host,
     parse_address,
+    parse_advertised,
     parse_network,
 )
 from openkls.config.read import load
@@ -54,8 +56,10 @@ __all__ = [
     "StoreSection",
     "check",
     "is_alias",
+    "join_address",
     "load",
     "normal_host",
     "parse_address",
+    "parse_advertised",
     "parse_network",
 ]

@@ -4,12 +4,22 @@ import re
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from openkls.config.names import HOST_NAME, ConfigError, is_alias, normal_host, parse_address, parse_network
-from openkls.config.tree import Account, Api, Config, Key, PlayDomain, PublishDomain, Space
+from openkls.config.names import (
+    HOST_NAME,
+    ConfigError,
+    is_alias,
+    normal_host,
+    parse_address,
+    parse_advertised,
+    parse_network,
+)
+from openkls.config.tree import Account, Api, Cluster, Config, Key, PlayDomain, PublishDomain, Space
 
 # What examples and tutorials carry; a service must never come up with one of them (security class 14).
 PLACEHOLDER_SECRETS = frozenset({"", "..."})
 PLACEHOLDER_ACCESS_KEY = "AKEXAMPLE"
+# Of the cluster's token: 16 hexadecimal digits are 64 bits, which nobody tries over a network.
+TOKEN_LEAST_CHARACTERS = 16
 # ListStreamDurations looks 60 days back (contract, 6); history must not end before that.
 RETENTION_MIN_DAYS = 61
 # How long viewers may be kept on a stream that is gone; beyond this nobody watches a still picture.
@@ -40,6 +50,7 @@ def check(config: Config) -> None:
     _check_grace("play.republish_grace_seconds", config.play.republish_grace_seconds)
     _check_cluster(config)
     _check_accounts(config.account)
+    _check_relay(config.cluster)
     _check_unbuilt(config)
 
 
@@ -148,6 +159,26 @@ def _check_tls(api: Api) -> None:
     for key, text in (("tls_certificate", api.tls_certificate), ("tls_key", api.tls_key)):
         if not text:
             raise ConfigError(f"api.{key}: api.tls_listen needs it; `openkls cert` makes one for development")
+
+
+def _check_relay(cluster: Cluster) -> None:
+    if not cluster.url:
+        return
+    if len(cluster.token) < TOKEN_LEAST_CHARACTERS:
+        raise ConfigError(
+            f"cluster.token: at least {TOKEN_LEAST_CHARACTERS} characters expected, the same on all nodes: it is what "
+            "their relay ports let each other in by; `openssl rand -hex 32` makes one"
+        )
+    if not re.fullmatch(r"[\x21-\x7e]+", cluster.token):
+        raise ConfigError("cluster.token: printable ASCII characters without blanks expected")
+    bound = parse_address(cluster.relay_listen, "cluster.relay_listen")
+    if cluster.relay_advertise:
+        parse_advertised(cluster.relay_advertise, bound)
+    elif bound.host in ("", "0.0.0.0", "::"):  # noqa: S104 - refused here
+        raise ConfigError(
+            "cluster.relay_advertise: relay_listen listens on all addresses; name the one the other nodes reach, "
+            "host or host:port"
+        )
 
 
 def _check_unbuilt(config: Config) -> None:

@@ -30,6 +30,22 @@ def parse_address(text: str, key: str) -> Address:
     return Address(host.removeprefix("[").removesuffix("]"), int(port))
 
 
+def parse_advertised(text: str, bound: Address) -> Address:
+    """``[cluster] relay_advertise``, ``host`` or ``host:port``, of a relay port bound to ``bound``: what it leaves out
+    is as bound."""
+    host, _, port = text.rpartition(":")
+    if text and (":" not in text or (text.startswith("[") and text.endswith("]"))):
+        return Address(text.removeprefix("[").removesuffix("]"), bound.port)
+    if not host or not port.isdecimal() or not 0 < int(port) <= 65535:
+        raise ConfigError(f'cluster.relay_advertise: got {text!r}, expected "host" or "host:port"')
+    return Address(host.removeprefix("[").removesuffix("]"), int(port))
+
+
+def join_address(address: Address) -> str:
+    """``host:port``, as it is written in URLs."""
+    return f"[{address.host}]:{address.port}" if ":" in address.host else f"{address.host}:{address.port}"
+
+
 def normal_host(text: str) -> str:
     """A host as domains are compared: lower case, without port and final dot, IPv6 without brackets."""
     host = text.strip().lower()

@@ -8,6 +8,7 @@ from openkls import config
 from openkls.config import is_alias, normal_host
 from openkls.domain.errors import BusinessError
 from openkls.domain.keys import StreamKey, StreamName
+from openkls.domain.ports import Whereabouts
 from openkls.domain.registry import Registry
 
 # A query string names a domain in one of its first few parameters; more are nobody's.
@@ -69,9 +70,15 @@ class Directory:
         host (design: Names of streams). None when nobody has that domain."""
         return self._doors.get(_host_of(tc_url, app_query, query))
 
-    def seat(self, host: str, app: str, stream: str, registry: Registry) -> Seat | None:
-        """The live stream a play URL of this host asks for, or None."""
-        live = [seat for seat in self.seats(host, app, stream) if registry.holder(seat.name)]
+    def seat(
+        self, host: str, app: str, stream: str, registry: Registry, elsewhere: Whereabouts | None = None
+    ) -> Seat | None:
+        """The stream a play URL of this host asks for, live here or ``elsewhere``; or None."""
+        live = [
+            seat
+            for seat in self.seats(host, app, stream)
+            if registry.holder(seat.name) or (elsewhere is not None and elsewhere.find(seat.name))
+        ]
         # Where two spaces have the stream an address does not say which is meant.
         return live[0] if len(live) == 1 else None
 

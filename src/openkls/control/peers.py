@@ -21,7 +21,7 @@ import msgspec
 
 from openkls.control.snapshot import RemoteStream, Snapshot, Watched, build_snapshot
 from openkls.domain.errors import ClusterUnavailable
-from openkls.domain.keys import StreamKey
+from openkls.domain.keys import StreamKey, StreamName
 from openkls.domain.ports import Link, Posted, SnapshotsPort
 from openkls.domain.registry import Registry
 from openkls.domain.viewers import Audience, PullProtocol, Viewers
@@ -92,6 +92,7 @@ class Peers:
         self._followed_at = monotonic()
         self._follow_now = asyncio.Event()
         self._post_now = False
+        self._relay = ""
         self._number = 0
         self._empty = False
         self._posted_changes = -1
@@ -140,6 +141,19 @@ class Peers:
         with contextlib.suppress(msgspec.DecodeError):
             return any(snapshot.publishes(key) for _, snapshot in self._known.values())
         return False
+
+    def find(self, name: StreamName) -> str | None:
+        """Whereabouts.find."""
+        with contextlib.suppress(msgspec.DecodeError):
+            for _, snapshot in self._known.values():
+                if snapshot.relay and snapshot.has(name):
+                    return snapshot.relay
+        return None
+
+    def show_relay(self, address: str) -> None:
+        """Show the others where this process's streams are relayed from, from the next snapshot on."""
+        self._relay = address
+        self._post_now = True
 
     def follow_soon(self) -> None:
         """Have ``run`` look at what the others show."""
@@ -192,7 +206,7 @@ class Peers:
         self._post_now = False
         changes = self._registry.changes
         payload = await build_snapshot(
-            self._boot_id, self._node, self._registry, self._viewers, int(self._clock()), now
+            self._boot_id, self._node, self._registry, self._viewers, int(self._clock()), now, self._relay
         )
         took_seconds = self._monotonic() - now
         self._rest_seconds = min(POST_SECONDS, max(POST_LEAST_SECONDS, took_seconds / POST_SHARE))

@@ -7,6 +7,7 @@ bytes are kept. Rates are whole bits a second here: what is lost is below what a
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -46,6 +47,8 @@ class _Chunk(msgspec.Struct, frozen=True, array_like=True, gc=False):
     app: str
     streams: msgspec.Raw = msgspec.Raw(b"\x90")
     watched: msgspec.Raw = msgspec.Raw(b"\x90")
+    names: msgspec.Raw = msgspec.Raw(b"\x90")
+    """Those of ``streams``, for who only asks where a stream lives."""
 
 
 class _Snapshot(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -53,6 +56,7 @@ class _Snapshot(msgspec.Struct, frozen=True, array_like=True, gc=False):
     node: str
     read_time: int
     chunks: list[_Chunk]
+    relay: str = ""
 
 
 class RemoteStream(msgspec.Struct, frozen=True, gc=False):
@@ -90,6 +94,7 @@ _ENCODER = msgspec.msgpack.Encoder()
 _SNAPSHOTS = msgspec.msgpack.Decoder(_Snapshot)
 _STREAMS = msgspec.msgpack.Decoder(list[_StreamRow])
 _WATCHED = msgspec.msgpack.Decoder(list[Watched])
+_NAMES = msgspec.msgpack.Decoder(list[str])
 
 
 class Snapshot:
@@ -100,6 +105,9 @@ class Snapshot:
         self.boot_id = shown.boot_id
         self.node = shown.node
         self.read_time = shown.read_time
+        self.relay = shown.relay
+        """The address its streams are relayed from, ``host:port``; "" where they are not."""
+        self._names: dict[tuple[str, str], frozenset[str]] = {}
         self._chunks: dict[tuple[str, str], list[_Chunk]] = {}
         self._read: dict[tuple[str, str], AppShown] = {}
         for chunk in shown.chunks:
@@ -119,6 +127,15 @@ class Snapshot:
         shown = self._read[unique_name, app] = AppShown(streams, watched)
         return shown
 
+    def has(self, name: StreamName) -> bool:
+        """Whether the name is among the live streams. Raises msgspec.DecodeError."""
+        app = name.unique_name, name.app
+        names = self._names.get(app)
+        if names is None:
+            decoded = [_NAMES.decode(chunk.names) for chunk in self._chunks.get(app, ())]
+            names = self._names[app] = frozenset(chain.from_iterable(decoded))
+        return name.stream in names
+
     def publishes(self, key: StreamKey) -> bool:
         """Whether the key is among the live streams."""
         return any(
@@ -134,14 +151,14 @@ class Snapshot:
 
 
 async def build_snapshot(
-    boot_id: str, node: str, registry: Registry, viewers: Viewers, read_time: int, now: float
+    boot_id: str, node: str, registry: Registry, viewers: Viewers, read_time: int, now: float, relay: str = ""
 ) -> bytes:
-    """What is live and watched in this process. ``now`` in monotonic seconds."""
+    """What is live and watched in this process, whose relay address is ``relay``. ``now`` in monotonic seconds."""
     chunks = []
     for unique_name, app in registry.apps():
         for sessions in _sliced([each for each in registry.sessions_of(unique_name, app) if each.started]):
             rows = [_row(session, now) for session in sessions if not session.ended]
-            chunks.append(_Chunk(unique_name, app, streams=msgspec.Raw(_ENCODER.encode(rows))))
+            chunks.append(_Chunk(unique_name, app, streams=_raw(rows), names=_raw([row.stream for row in rows])))
             await asyncio.sleep(0)
     by_app: dict[tuple[str, str], list[tuple[StreamName, list[Group]]]] = {}
     for name, groups in viewers.groups():
@@ -153,9 +170,9 @@ async def build_snapshot(
                 for name, groups in slice_of
                 for group in groups
             ]
-            chunks.append(_Chunk(unique_name, app, watched=msgspec.Raw(_ENCODER.encode(watched))))
+            chunks.append(_Chunk(unique_name, app, watched=_raw(watched)))
             await asyncio.sleep(0)
-    return _ENCODER.encode(_Snapshot(boot_id, node, read_time, chunks))
+    return _ENCODER.encode(_Snapshot(boot_id, node, read_time, chunks, relay))
 
 
 def _row(session: Session, now: float) -> _StreamRow:
@@ -171,6 +188,10 @@ def _row(session: Session, now: float) -> _StreamRow:
             video_bps=round(reading.video_bps), audio_bps=round(reading.audio_bps), real_bps=round(reading.real_bps)
         ),
     )
+
+
+def _raw(rows: list[Any]) -> msgspec.Raw:
+    return msgspec.Raw(_ENCODER.encode(rows))
 
 
 def _sliced(rows: list[Any]) -> Iterator[list[Any]]:

@@ -319,6 +319,14 @@ class Link(Protocol):
 
     def on_up(self, call: Callable[[], None]) -> None:
         """Call this whenever they answer again."""
+
+
+class Whereabouts(Protocol):
+    """Where in the cluster streams are published, as far as this process has heard."""
+
+    def find(self, name: StreamName) -> str | None:
+        """The relay address, ``host:port``, of the other process that publishes the name; None where nobody is known
+        to. Answered from memory, and so perhaps seconds old."""
         ...
 
 

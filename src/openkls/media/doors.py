@@ -7,14 +7,15 @@ import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from openkls.codec import pushauth
 from openkls.control.admit import Admission
 from openkls.control.directory import Directory
 from openkls.control.finish import Endings
-from openkls.domain.keys import StreamKey
+from openkls.domain.keys import StreamKey, StreamName
 from openkls.domain.origin import AddressCap
+from openkls.domain.ports import Whereabouts
 from openkls.domain.registry import Registry
 from openkls.domain.session import BreakCode
 from openkls.media.hub import Hub
@@ -70,11 +71,22 @@ class Seated:
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A viewer may watch this, which another process of the cluster publishes."""
+
+    name: StreamName
+    domain_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class TurnedAway:
     """A viewer may not watch: 404, no such stream is live, or 403, and why."""
 
     status: HTTPStatus
     text: str
+
+
+NOT_LIVE: Final = TurnedAway(HTTPStatus.NOT_FOUND, "No such stream is live.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +103,22 @@ class Doors:
     merge_ms: int
     grace_seconds: float = 0.0
     """How long viewers wait for a publisher that left."""
+    whereabouts: Whereabouts | None = None
+    """Of the streams of other processes; None where there is no cluster."""
     faults: dict[str, int] = field(default_factory=dict)
     """How often a connection ended by the peer's fault, by the limit or "malformed"."""
 
-    def seat(self, host: str, app: str, stream: str, query: str) -> Seated | TurnedAway:
+    def seat(self, host: str, app: str, stream: str, query: str) -> Seated | Elsewhere | TurnedAway:
         """Whether a play URL's host, names and raw query let a viewer in, and to what."""
-        seat = self.directory.seat(host, app, stream, self.registry)
+        seat = self.directory.seat(host, app, stream, self.registry, self.whereabouts)
         hub = self.hubs.find(seat.name) if seat is not None else None
-        if seat is None or hub is None:
-            return TurnedAway(HTTPStatus.NOT_FOUND, "No such stream is live.")
+        if seat is None or (hub is None and self.registry.holder(seat.name)):
+            return NOT_LIVE
         if seat.domain is not None and seat.domain.auth == "md5":
             verdict = int(pushauth.check_md5(seat.domain.keys, stream, query, int(self.clock())))
             if verdict != BreakCode.SUCCESS:
                 return TurnedAway(HTTPStatus.FORBIDDEN, load().break_codes[verdict].text)
-        return Seated(hub, seat.domain_id)
+        return Elsewhere(seat.name, seat.domain_id) if hub is None else Seated(hub, seat.domain_id)
 
     def open_hub(self, key: StreamKey) -> Hub:
         """The hub of a publish that begins, as its app is set up."""
@@ -117,8 +131,12 @@ class Doors:
 
     def suspend_hub(self, hub: Hub, key: StreamKey) -> None:
         """End a publish whose publisher may come back, as its app is set up."""
-        grace_seconds = self.directory.settings(key.name).republish_grace_seconds
-        self.hubs.suspend(hub, key, self.grace_seconds if grace_seconds is None else grace_seconds)
+        self.hubs.suspend(hub, key, self.grace_seconds_of(key.name))
+
+    def grace_seconds_of(self, name: StreamName) -> float:
+        """How long viewers of a stream wait for a publisher that left, as its app is set up."""
+        grace_seconds = self.directory.settings(name).republish_grace_seconds
+        return self.grace_seconds if grace_seconds is None else grace_seconds
 
     def count_fault(self, limit: str) -> None:
         """Count a connection ended by a ProtocolError."""

@@ -185,6 +185,10 @@ class Hls:
             self._count_sent(edition, answer)
         return FoundSegment(answer, packager.readers)
 
+    def holds(self, token: str) -> bool:
+        """Whether segments of this name are made here."""
+        return token in self._tokens
+
     # -- packagers
 
     def _find(self, name: StreamName) -> Packager | None:

@@ -19,7 +19,8 @@ frame to start from waits for one in the same way.
 A publisher that left may come back (``wait``, ``resume``): its viewers stay, and start anew in the new run, whose times
 follow on the old one's.
 
-A tap (the HLS segmenter) is no viewer: it gets what the cache holds, then each message at once, unmerged.
+A tap (the HLS segmenter, a relay to another process) is no viewer: it gets what the cache holds, then each message at
+once, unmerged.
 """
 
 import asyncio
@@ -77,6 +78,9 @@ class Tap(Protocol):
     def resumed(self) -> None:
         """A new publish of the same name goes on in this hub: what follows is another encoder's run."""
 
+    def moved(self) -> None:
+        """The stream goes on in another process of the cluster; the tap is let go."""
+
 
 class Hub:
     """The viewers of one live stream and what the late ones start from. Belongs to one event loop."""
@@ -123,15 +127,30 @@ class Hub:
         self._pending.append((role, message))
 
     @property
+    def tracks_seen(self) -> tuple[bool, bool]:
+        """Whether audio and video have come."""
+        return self._cache.has_audio, self._cache.has_video
+
+    @property
     def tracks(self) -> tuple[bool, bool]:
         """Whether the stream has audio and video, as far as is known; both before anything has come."""
-        audio, video = self._cache.has_audio, self._cache.has_video
+        audio, video = self.tracks_seen
         return (audio, video) if audio or video else (True, True)
+
+    def expect(self, audio: bool, video: bool) -> None:
+        """Know from another process which tracks the stream has, whether or not they have come here."""
+        self._cache.has_audio |= audio
+        self._cache.has_video |= video
 
     def tracks_of(self, wire: Wire) -> tuple[bool, bool]:
         """Whether viewers of a wire are to expect audio and video."""
         audio, video = self.tracks
         return audio and wire.leaves_out != flv.AUDIO, video and wire.leaves_out != flv.VIDEO
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether anybody watches."""
+        return bool(self._audiences)
 
     @property
     def repaired(self) -> int:
@@ -217,6 +236,12 @@ class Hub:
         self._timeline.resume()
         for tap in self._taps:
             tap.resumed()
+
+    def move(self) -> None:
+        """The stream goes on in another process: what was made of it here is not made of a relay's."""
+        taps, self._taps = self._taps, ()
+        for tap in taps:
+            tap.moved()
 
     def _tell_deserted(self) -> None:
         if self.on_deserted is not None and not self._audiences and not self._taps:

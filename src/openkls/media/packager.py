@@ -138,6 +138,10 @@ class Packager:
         """Another publish goes on in the same hub."""
         self._break_off()
 
+    def moved(self) -> None:
+        """What follows is made into HLS by another process."""
+        self.over(cut=False, waiting=False)
+
     # -- what is asked of it
 
     @property

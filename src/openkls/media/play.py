@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final, cast
 
+import aiohttp
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
@@ -25,10 +26,12 @@ from openkls.config import Address, Network
 from openkls.domain.origin import client_address
 from openkls.domain.viewers import PullProtocol
 from openkls.media.answers import Answer, Dates, refusal
-from openkls.media.doors import Connections, Doors, TurnedAway
+from openkls.media.doors import NOT_LIVE, Connections, Doors, Elsewhere, Seated, TurnedAway
 from openkls.media.hls import SESSION_FIELD, Hls
+from openkls.media.hls_proxy import HlsProxy
 from openkls.media.http_flv import FAREWELL_SECONDS, FLV_HEAD, FlvViewer
 from openkls.media.play_paths import FORMS, Asked, Kind, parse_path
+from openkls.media.relay import Relays
 from openkls.media.wires import wire_for
 
 log = logging.getLogger("openkls.media.play")
@@ -67,7 +70,7 @@ _UNREADABLE: Final = refusal(HTTPStatus.BAD_REQUEST, "This is no HTTP request th
 _FAILED: Final = refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "The request failed; see the service's log.")
 
 
-class _RequestHandler(web.RequestHandler):
+class RequestHandler(web.RequestHandler):
     """aiohttp's, with the cap per address and deadlines of our own."""
 
     __slots__ = ("address", "deadline", "listener", "requests")
@@ -79,7 +82,7 @@ class _RequestHandler(web.RequestHandler):
         self.requests = 0
         self.deadline = asyncio.get_running_loop().call_later(HEAD_SECONDS, self._overdue)
         peer = transport.get_extra_info("peername")
-        if peer is None or not self.listener.doors.cap.enter(peer[0]):
+        if peer is None or not self.listener.cap.enter(peer[0]):
             cast(asyncio.Transport, transport).abort()
             return
         self.address = peer[0]
@@ -89,7 +92,7 @@ class _RequestHandler(web.RequestHandler):
         self.deadline.cancel()
         address, self.address = self.address, None
         if address is not None:
-            self.listener.doors.cap.leave(address)
+            self.listener.cap.leave(address)
         super().connection_lost(exc)
 
     def hand_over(self) -> tuple[asyncio.Transport, str] | None:
@@ -136,12 +139,12 @@ class _Server(web.Server):
     listener: "PlayListener"
 
     def __call__(self) -> web.RequestHandler:
-        handler = _RequestHandler(self, loop=self._loop, **self._kwargs)
+        handler = RequestHandler(self, loop=self._loop, **self._kwargs)
         handler.listener = self.listener
         return handler
 
 
-class _Answered(web.StreamResponse):
+class Answered(web.StreamResponse):
     """What aiohttp is told of a request that has been answered past it, or whose connection is not its any more."""
 
     def __init__(self, keeps_connection: bool) -> None:
@@ -159,16 +162,30 @@ class _Answered(web.StreamResponse):
         return None
 
 
-_KEPT: Final = _Answered(keeps_connection=True)
-_OVER: Final = _Answered(keeps_connection=False)
+KEPT: Final = Answered(keeps_connection=True)
+OVER: Final = Answered(keeps_connection=False)
 
 
 class PlayListener:
     """The play port and its viewers."""
 
-    def __init__(self, doors: Doors, hls: Hls, trusted_proxies: Sequence[Network] = ()) -> None:
+    def __init__(
+        self,
+        doors: Doors,
+        hls: Hls,
+        trusted_proxies: Sequence[Network] = (),
+        relays: Relays | None = None,
+        proxy: HlsProxy | None = None,
+        shares_port: bool = False,
+    ) -> None:
+        """``relays`` and ``proxy`` lead to the streams of other processes. With ``shares_port`` other processes of this
+        machine may listen on the same address."""
         self.doors = doors
         self.hls = hls
+        self.cap = doors.cap
+        self._relays = relays
+        self._proxy = proxy
+        self._shares_port = shares_port
         self.connections: Connections[FlvViewer] = Connections()
         self._trusted_proxies = trusted_proxies
         self._dates = Dates()
@@ -190,31 +207,37 @@ class PlayListener:
         )
         self._web.listener = self
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._web, address.host, address.port, backlog=1024)
+        self._server = await loop.create_server(
+            self._web, address.host, address.port, backlog=1024, reuse_port=self._shares_port or None
+        )
         bound = self._server.sockets[0].getsockname()
-        self.hls.start()
+        await self._begin()
         return Address(bound[0], bound[1])
+
+    async def _begin(self) -> None:
+        self.hls.start()
+
+    async def _end(self) -> None:
+        self.hls.stop()
+        for viewer in self.connections:
+            viewer.stop()
 
     async def close(self) -> None:
         """Stop listening and end all viewers. Bounded by thrice FAREWELL_SECONDS."""
         if self._server is None or self._web is None:
             return
         self._server.close()
-        self.hls.stop()
-        for viewer in self.connections:
-            viewer.stop()
+        await self._end()
         self._web.pre_shutdown()
         await self._web.shutdown(timeout=FAREWELL_SECONDS)
         await self.connections.gone(2 * FAREWELL_SECONDS)
 
-    def write(self, request: web.BaseRequest, answer: Answer) -> _Answered:
+    def write(self, request: web.BaseRequest, answer: Answer) -> Answered:
         """Write an answer; what the connection does not take at once waits in its buffer."""
         transport = request.transport
         if transport is None or transport.is_closing():
-            return _OVER
-        handler = cast(_RequestHandler, request.protocol)
-        handler.requests += 1
-        keeps = answer.keeps_connection and request.keep_alive and handler.requests < REQUESTS_LIMIT
+            return OVER
+        keeps = self._keeps(request, answer.keeps_connection)
         head = answer.head + self._dates.line(self.doors.clock()) + (_KEEP if keeps else _CLOSE)
         if request.method == "HEAD":
             transport.write(head)
@@ -223,10 +246,16 @@ class PlayListener:
         else:
             transport.write(head)
             transport.write(answer.body)
-        return _KEPT if keeps else _OVER
+        return KEPT if keeps else OVER
+
+    def _keeps(self, request: web.BaseRequest, wanted: bool) -> bool:
+        """Whether the connection stays after this answer."""
+        handler = cast(RequestHandler, request.protocol)
+        handler.requests += 1
+        return wanted and request.keep_alive and handler.requests < REQUESTS_LIMIT
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        cast(_RequestHandler, request.protocol).deadline.cancel()
+        cast(RequestHandler, request.protocol).deadline.cancel()
         if request.method == "OPTIONS":
             return self.write(request, _PREFLIGHT)
         if request.method not in ("GET", "HEAD"):
@@ -236,29 +265,26 @@ class PlayListener:
         if asked is None:
             return self.write(request, _NO_PATH)
         is_counted = request.method == "GET"
-        if asked.kind is Kind.SEGMENT:
-            return await self._send_segment(request, asked, is_counted)
-        if asked.kind is Kind.MEDIA:
-            session = next((field for field in query.split("&") if field.startswith(SESSION_FIELD)), "")
-            answer = await self.hls.media(
-                request.host,
-                asked.app,
-                asked.stream,
-                session.removeprefix(SESSION_FIELD),
-                self._capped_address(request),
-                is_counted,
-            )
-            return self.write(request, answer)
+        if asked.kind is Kind.SEGMENT or asked.kind is Kind.MEDIA:
+            address = self._elsewhere(request, asked)
+            if address is not None:
+                return await self._send_passed(request, address)
+            return await self.send_made(request, asked, query, self._capped_address(request))
         seated = self.doors.seat(request.host, asked.app, asked.stream, query)
         if isinstance(seated, TurnedAway):
             return self.write(request, refusal(seated.status, seated.text))
         if asked.kind is Kind.MASTER:
-            return self.write(request, await self.hls.master(seated, asked.folder))
+            return await self.send_master(request, asked, seated)
+        if isinstance(seated, Elsewhere):
+            hub = None if self._relays is None else await self._relays.open(seated.name)
+            if hub is None:
+                return self.write(request, refusal(NOT_LIVE.status, NOT_LIVE.text))
+            seated = Seated(hub, seated.domain_id)
         if not is_counted:
             if request.transport is not None:
                 request.transport.write(FLV_HEAD)
-            return _OVER
-        handed_over = cast(_RequestHandler, request.protocol).hand_over()
+            return OVER
+        handed_over = cast(RequestHandler, request.protocol).hand_over()
         if handed_over is not None:
             transport, address = handed_over
             wire = wire_for(PullProtocol.HTTP_FLV, query)
@@ -266,7 +292,62 @@ class PlayListener:
             transport.set_protocol(viewer)
             transport.resume_reading()
             viewer.begin(seated.domain_id)
-        return _OVER
+        return OVER
+
+    async def send_master(
+        self, request: web.BaseRequest, asked: Asked, seated: Seated | Elsewhere
+    ) -> web.StreamResponse:
+        """Answer with the master playlist of a stream that may be watched."""
+        if isinstance(seated, Seated):
+            return self.write(request, await self.hls.master(seated, asked.folder))
+        address = self._elsewhere(request, asked)
+        if address is None:
+            return self.write(request, refusal(NOT_LIVE.status, NOT_LIVE.text))
+        return await self._send_passed(request, address)
+
+    async def send_made(
+        self, request: web.BaseRequest, asked: Asked, query: str, client: str | None
+    ) -> web.StreamResponse:
+        """Answer with what is made here: a segment, or a media playlist for ``client`` (see `HlsSessions.request`)."""
+        is_counted = request.method == "GET"
+        if asked.kind is Kind.SEGMENT:
+            return await self._send_segment(request, asked, is_counted)
+        session = next((field for field in query.split("&") if field.startswith(SESSION_FIELD)), "")
+        session = session.removeprefix(SESSION_FIELD)
+        answer = await self.hls.media(request.host, asked.app, asked.stream, session, client, is_counted)
+        return self.write(request, answer)
+
+    def _elsewhere(self, request: web.BaseRequest, asked: Asked) -> str | None:
+        """Where else HLS of a stream is made; None when it is here, or nowhere."""
+        if self._proxy is None or (asked.kind is Kind.SEGMENT and self.hls.holds(asked.token)):
+            return None
+        return self._proxy.address_of(request.host, asked.app, asked.stream)
+
+    async def _send_passed(self, request: web.BaseRequest, address: str) -> web.StreamResponse:
+        """Pass a request on to another process, and its answer back as it comes."""
+        assert self._proxy is not None
+        client = self._capped_address(request)
+        async with self._proxy.pass_on(address, request.method, request.raw_path, request.host, client) as passed:
+            if isinstance(passed, Answer):
+                return self.write(request, passed)
+            transport = request.transport
+            if transport is None or transport.is_closing():
+                return OVER
+            keeps = self._keeps(request, passed.is_ok)
+            transport.write(passed.head + self._dates.line(self.doors.clock()) + (_KEEP if keeps else _CLOSE))
+            try:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    async for piece in passed.content.iter_any():
+                        transport.write(piece)
+                        await request.writer.drain()
+            except TimeoutError:
+                self.doors.count_fault("ANSWER_SECONDS")
+                transport.abort()
+                return OVER
+            except (ConnectionError, aiohttp.ClientError):  # the stream was cut, or its process died
+                transport.abort()
+                return OVER
+        return KEPT if keeps else OVER
 
     async def _send_segment(self, request: web.BaseRequest, asked: Asked, is_counted: bool) -> web.StreamResponse:
         """Write a segment and wait until most of it is gone, so that a client has one of them waiting at most."""
@@ -285,16 +366,16 @@ class PlayListener:
             self.doors.count_fault("ANSWER_SECONDS")
             transport.abort()
         except ConnectionError:
-            return _OVER
+            return OVER
         finally:
             found.readers.discard(transport)
-        if answered is _OVER and transport.get_write_buffer_size():
+        if answered is OVER and transport.get_write_buffer_size():
             asyncio.get_running_loop().call_later(ANSWER_SECONDS, transport.abort)
         return answered
 
     def _capped_address(self, request: web.BaseRequest) -> str | None:
         """What sessions are capped by; None for loopback and for a trusted proxy that does not say whom it serves."""
-        address = cast(_RequestHandler, request.protocol).address or ""
+        address = cast(RequestHandler, request.protocol).address or ""
         if self._trusted_proxies:
             forwarded = ", ".join(request.headers.getall("X-Forwarded-For", ()))
             address = client_address(address, forwarded, self._trusted_proxies)

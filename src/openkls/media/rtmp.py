@@ -1,7 +1,8 @@
 """RTMP connections: publishers and players.
 
 Rule: everything but an admission happens within the callback that the bytes came by; the one task of a connection is
-its admission, and it always ends by itself within that use case's deadlines.
+its admission - of a publish, or to a stream that another process publishes - and it always ends by itself within that
+use case's deadlines.
 
 Theory of operation. The session machine (codec.rtmp.session) says what happened; this front feeds it, writes what it
 wants to say, and acts. A publish is admitted by a task while reading is paused. However a publish ends - the peer
@@ -36,12 +37,14 @@ from openkls.codec.rtmp.handshake import HANDSHAKE_RANDOM_BYTES
 from openkls.codec.rtmp.session import ServerSession
 from openkls.config import Address
 from openkls.control.admit import OPEN_DEADLINE_SECONDS, PublishAsk, Refused
+from openkls.domain.keys import StreamName
 from openkls.domain.session import BreakCode, Reason, Session
 from openkls.domain.viewers import PullProtocol
-from openkls.media.doors import Connections, Doors, TurnedAway
+from openkls.media.doors import NOT_LIVE, Connections, Doors, Elsewhere, Seated, TurnedAway
 from openkls.media.hub import Hub, Viewer
 from openkls.media.ingest import Ingest
 from openkls.media.polling import POLLED_FROM_MS, Poller
+from openkls.media.relay import Relays
 from openkls.media.silence import count_if_silent, end_if_silent
 from openkls.media.wires import wire_for
 from openkls.model import load
@@ -219,11 +222,40 @@ class RtmpConnection(asyncio.Protocol):
     def _play(self, event: PlayRequested, now: float) -> None:
         host = self._doors.directory.play_host(event.tc_url, event.app_query, event.query)
         seated = self._doors.seat(host, event.app, event.stream, event.query)
+        if isinstance(seated, Elsewhere):
+            hub = self._listener.running_relay(seated.name)
+            if hub is None:
+                self._transport.pause_reading()
+                self._deadline = inf
+                self._listener.admit(self._play_relayed(event, seated))
+                return
+            seated = Seated(hub, seated.domain_id)
         if isinstance(seated, TurnedAway):
-            code = "NetStream.Play.StreamNotFound" if seated.status == 404 else "NetStream.Play.Failed"
-            self._machine.refuse_play(code, f"{seated.status:d} {seated.text}")
-            self._close()
-            return
+            self._turn_away(seated)
+        else:
+            self._sit(event, seated, now)
+
+    async def _play_relayed(self, event: PlayRequested, asked: Elsewhere) -> None:
+        try:
+            hub = await self._listener.open_relay(asked.name)
+            if self._over or self._transport.is_closing():
+                return
+            if hub is None:
+                self._turn_away(NOT_LIVE)
+                return
+            self._sit(event, Seated(hub, asked.domain_id), self._loop.time())
+            if not (self._over or self._transport.is_closing()):
+                self._transport.resume_reading()
+        except Exception:
+            log.exception("a play of a stream of another process failed")
+            self.abort()
+
+    def _turn_away(self, refused: TurnedAway) -> None:
+        code = "NetStream.Play.StreamNotFound" if refused.status == 404 else "NetStream.Play.Failed"
+        self._machine.refuse_play(code, f"{refused.status:d} {refused.text}")
+        self._close()
+
+    def _sit(self, event: PlayRequested, seated: Seated, now: float) -> None:
         try:
             events = self._machine.accept_play()
             self._answer()
@@ -380,8 +412,11 @@ class RtmpConnection(asyncio.Protocol):
 class RtmpListener:
     """The RTMP port and its connections."""
 
-    def __init__(self, doors: Doors) -> None:
+    def __init__(self, doors: Doors, relays: Relays | None = None, shares_port: bool = False) -> None:
+        """With ``shares_port`` other processes of this machine may listen on the same address."""
         self._doors = doors
+        self._relays = relays
+        self._shares_port = shares_port
         self._loop = asyncio.get_running_loop()
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
@@ -394,7 +429,11 @@ class RtmpListener:
     async def open(self, address: Address) -> Address:
         """Listen; returns the address bound. Raises OSError."""
         self._server = await self._loop.create_server(
-            lambda: RtmpConnection(self._doors, self), address.host, address.port, backlog=1024
+            lambda: RtmpConnection(self._doors, self),
+            address.host,
+            address.port,
+            backlog=1024,
+            reuse_port=self._shares_port or None,
         )
         self._sweep()
         bound = self._server.sockets[0].getsockname()
@@ -422,6 +461,14 @@ class RtmpListener:
         task = self._loop.create_task(admission)
         self.admissions.add(task)
         task.add_done_callback(self.admissions.discard)
+
+    def running_relay(self, name: StreamName) -> Hub | None:
+        """The hub of a stream of another process that is relayed already."""
+        return None if self._relays is None else self._relays.running(name)
+
+    async def open_relay(self, name: StreamName) -> Hub | None:
+        """The hub of a stream of another process, or None (`Relays.open`)."""
+        return None if self._relays is None else await self._relays.open(name)
 
     def tell_fault(self, text: str, *facts: object) -> None:
         """Log what a peer did wrong: FAULT_LINES_PER_SECOND lines, and what is beyond them as a number."""
