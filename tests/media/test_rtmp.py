@@ -778,6 +778,11 @@ async def test_nothing_small_is_held_back_on_a_players_or_publishers_connection(
 
 @pytest.mark.asyncio(loop_factories=["uvloop"])
 async def test_class_18_two_thousand_names_leave_nothing_behind(house: House) -> None:
+    kinds = (rtmp.RtmpConnection, ServerSession, Session, Hub, Viewer)
+    gc.collect()
+    # Other tests of this process may have left some, in a traceback for one.
+    others = {id(each) for each in gc.get_objects() if isinstance(each, kinds)}
+
     async def one(number: int) -> None:
         peer = await house.published(f"s{number}")
         viewer = await house.playing(f"s{number}")
@@ -791,8 +796,8 @@ async def test_class_18_two_thousand_names_leave_nothing_behind(house: House) ->
     assert not house.history.live
     assert len(house.rows()) == 2000
     gc.collect()
-    kinds = (rtmp.RtmpConnection, ServerSession, Session, Hub, Viewer)
-    assert [type(each).__name__ for each in gc.get_objects() if isinstance(each, kinds)] == []
+    left = [each for each in gc.get_objects() if isinstance(each, kinds) and id(each) not in others]
+    assert [type(each).__name__ for each in left] == []
     assert len(house.admission.quota._counts) == 0
 
 
