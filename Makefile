@@ -8,7 +8,7 @@ API_FUZZ_SECONDS ?= 600
 INGEST_FUZZ_SECONDS ?= 600
 SOAK_SECONDS ?= 1800
 
-.PHONY: serve demo test check lint bench fuzz soak clean
+.PHONY: serve demo test test-cluster check lint bench fuzz soak clean
 
 # The pinned, hash-checked dependencies; openkls itself is installed editable, without resolving again.
 $(VENV)/.serve: requirements/serve.txt pyproject.toml
@@ -36,6 +36,10 @@ test: $(VENV)/.dev
 	  $(PYTEST) tests/$$layer --cov=openkls.$$layer --cov-branch --cov-fail-under=100 --cov-report=term-missing:skip-covered; \
 	done
 	$(PYTEST) tests $(foreach layer,$(COVERED),--ignore=tests/$(layer))
+
+# Whole clusters as processes: failures, restarts, relays. On a busy machine single ones have failed.
+test-cluster: $(VENV)/.dev
+	$(PYTEST) tests/e2e -m cluster
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -13,7 +13,7 @@ from support_cluster import Node, StallingProxy
 from support_redis import RedisServer
 from support_service import pushing, until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.cluster]
 
 PUBDOMAIN = "push.demo.local"
 

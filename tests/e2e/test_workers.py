@@ -21,7 +21,7 @@ from support_cluster import TOKEN, Node
 from support_redis import RedisServer
 from support_service import START_SECONDS, RunningService, pushing, until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.cluster]
 
 PUBDOMAIN = "push.demo.local"
 WORKERS = 2
