@@ -47,7 +47,7 @@ from openkls.media.hubs import Hubs
 from openkls.media.play import PlayListener
 from openkls.media.relay import Relays
 from openkls.media.relay_port import RelayPort
-from openkls.media.rtmp import RtmpListener
+from openkls.media.rtmp_listener import RtmpListener
 from support_ports import MemoryBlacklist, MemoryHistory
 
 DEADLINE_SECONDS = 10.0

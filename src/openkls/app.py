@@ -57,7 +57,7 @@ from openkls.media.play import PlayListener
 from openkls.media.pushhook import PushHooks
 from openkls.media.relay import Relays
 from openkls.media.relay_port import RelayPort
-from openkls.media.rtmp import RtmpListener
+from openkls.media.rtmp_listener import RtmpListener
 from openkls.store import SetupError
 
 log = logging.getLogger("openkls.app")

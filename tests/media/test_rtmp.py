@@ -16,7 +16,7 @@ from openkls.codec.rtmp import message as m
 from openkls.domain import registry
 from openkls.domain.origin import AddressCap
 from openkls.domain.session import BreakCode, Reason, Session
-from openkls.media import rtmp
+from openkls.media import rtmp, rtmp_listener
 from openkls.media.hub import Hub, Viewer
 from support_media import (
     DEADLINE_SECONDS,
@@ -42,7 +42,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Deadlines of tenths of seconds; to be asked for before the house."""
     monkeypatch.setattr(rtmp, "HANDSHAKE_SECONDS", 0.3)
     monkeypatch.setattr(rtmp, "IDLE_SECONDS", 0.3)
-    monkeypatch.setattr(rtmp, "SWEEP_SECONDS", 0.05)
+    monkeypatch.setattr(rtmp_listener, "SWEEP_SECONDS", 0.05)
     monkeypatch.setattr(registry, "SILENT_SECONDS", 0.1)
 
 
@@ -226,8 +226,8 @@ async def test_second_publish_on_one_connection_is_refused_and_the_first_goes_on
 async def test_faults_of_peers_are_logged_by_the_second_and_the_rest_as_a_number(
     monkeypatch: pytest.MonkeyPatch, impatient: None, house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(rtmp, "FAULT_LINES_PER_SECOND", 2)
-    monkeypatch.setattr(rtmp, "SWEEP_SECONDS", 3600.0)
+    monkeypatch.setattr(rtmp_listener, "FAULT_LINES_PER_SECOND", 2)
+    monkeypatch.setattr(rtmp_listener, "SWEEP_SECONDS", 3600.0)
     caplog.set_level(logging.INFO, "openkls.media.rtmp")
     for _ in range(5):
         wire = await Wire.dial(house.rtmp_address)

@@ -1,4 +1,4 @@
-"""RTMP connections: publishers and players.
+"""An RTMP connection: a publisher, or a player.
 
 Rule: everything but an admission happens within the callback that the bytes came by; the one task of a connection is
 its admission - of a publish, or to a stream that another process publishes - and it always ends by itself within that
@@ -10,9 +10,9 @@ leaves, unpublishes, idles, breaks the protocol, is kicked, or the service stops
 asked to finish the session, which happens once.
 
 A connection that is over (``_over``) says nothing more. We end our side of it and read on, into nothing, until the
-peer closes: closing at once would reset a peer that is still sending, and a reset may overtake what it was told. A
-listener sweeps its connections every second for those that are past their deadline (to come to the point, or to
-close) or have gone silent, instead of a timer for each.
+peer closes: closing at once would reset a peer that is still sending, and a reset may overtake what it was told. The
+listener (media.rtmp_listener) sweeps its connections for those that are past their deadline - to come to the point, or
+to close - or have gone silent.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ import logging
 import os
 from collections.abc import Coroutine, Iterable
 from math import inf
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 from openkls.codec import ProtocolError
 from openkls.codec.rtmp.events import (
@@ -35,8 +35,7 @@ from openkls.codec.rtmp.events import (
 )
 from openkls.codec.rtmp.handshake import HANDSHAKE_RANDOM_BYTES
 from openkls.codec.rtmp.session import ServerSession
-from openkls.config import Address
-from openkls.control.admit import OPEN_DEADLINE_SECONDS, PublishAsk, Refused
+from openkls.control.admit import PublishAsk, Refused
 from openkls.domain.keys import StreamName
 from openkls.domain.session import BreakCode, Reason, Session
 from openkls.domain.viewers import PullProtocol
@@ -44,7 +43,6 @@ from openkls.media.doors import NOT_LIVE, Connections, Doors, Elsewhere, Seated,
 from openkls.media.hub import Hub, Viewer
 from openkls.media.ingest import Ingest
 from openkls.media.polling import POLLED_FROM_MS, Poller
-from openkls.media.relay import Relays
 from openkls.media.silence import count_if_silent, end_if_silent
 from openkls.media.wires import wire_for
 from openkls.model import load
@@ -59,12 +57,29 @@ IDLE_SECONDS: Final = 30.0
 FAREWELL_SECONDS: Final = 1.0
 # From a peer's own goodbye to its close (see PublishEnded).
 LINGER_SECONDS: Final = 3.0
-SWEEP_SECONDS: Final = 1.0
 # Answers that a peer asked for and does not read. Real clients have less than 4 KiB of them under way; an
 # acknowledgement, the only one that keeps coming, is 16 bytes for each megabyte.
 ANSWERS_LIMIT_BYTES: Final = 256 * 1024
-# Log lines about what peers do wrong; an attacker must not fill the disk.
-FAULT_LINES_PER_SECOND: Final = 20
+
+
+class Port(Protocol):
+    """What the connections of one port share: the listener, as they see it."""
+
+    connections: "Connections[RtmpConnection]"
+    poller: Poller
+    closing: bool
+
+    def admit(self, admission: Coroutine[None, None, None]) -> None:
+        """Run an admission; the listener waits for it when it closes."""
+
+    def running_relay(self, name: StreamName) -> Hub | None:
+        """The hub of a stream of another process that is relayed already."""
+
+    async def open_relay(self, name: StreamName) -> Hub | None:
+        """The hub of a stream of another process, or None."""
+
+    def tell_fault(self, text: str, *facts: object) -> None:
+        """Log what a peer did wrong, within a limit."""
 
 
 class RtmpConnection(asyncio.Protocol):
@@ -77,10 +92,10 @@ class RtmpConnection(asyncio.Protocol):
         "_hub",
         "_ingest",
         "_last_byte",
-        "_listener",
         "_loop",
         "_machine",
         "_over",
+        "_port",
         "_session",
         "_transport",
         "_viewer",
@@ -88,9 +103,9 @@ class RtmpConnection(asyncio.Protocol):
         "client_port",
     )
 
-    def __init__(self, doors: Doors, listener: "RtmpListener") -> None:
+    def __init__(self, doors: Doors, port: Port) -> None:
         self._doors = doors
-        self._listener = listener
+        self._port = port
         self._loop = asyncio.get_running_loop()
         self._machine = ServerSession(os.urandom(HANDSHAKE_RANDOM_BYTES))
         self._transport: asyncio.Transport
@@ -109,7 +124,7 @@ class RtmpConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
-        if peer is None or self._listener.closing:  # the peer was gone before it was accepted, or we are about to be
+        if peer is None or self._port.closing:  # the peer was gone before it was accepted, or we are about to be
             self.abort()
             return
         self.client_ip, self.client_port = peer[0], peer[1]
@@ -117,7 +132,7 @@ class RtmpConnection(asyncio.Protocol):
         if not self._entered:
             self.abort()
             return
-        self._listener.connections.add(self)
+        self._port.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
         self._last_byte = now = self._loop.time()
@@ -139,7 +154,7 @@ class RtmpConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         count_if_silent(self._doors, exc)
         self._leave()
-        self._listener.connections.discard(self)
+        self._port.connections.discard(self)
         if self._entered:
             self._entered = False
             self._doors.cap.leave(self.client_ip)
@@ -156,7 +171,7 @@ class RtmpConnection(asyncio.Protocol):
                 # stays in the kernel.
                 self._transport.pause_reading()
                 self._deadline = inf
-                self._listener.admit(self._admit(event))
+                self._port.admit(self._admit(event))
             elif isinstance(event, PlayRequested):
                 self._play(event, now)
             elif isinstance(event, PublishEnded):
@@ -192,7 +207,7 @@ class RtmpConnection(asyncio.Protocol):
         """The session holds its name: from here to the answer there is no await."""
         key = session.key
         if self._over:  # the peer left, or the service stops
-            reason = Reason.SHUTDOWN if self._listener.closing else Reason.CLOSED
+            reason = Reason.SHUTDOWN if self._port.closing else Reason.CLOSED
             self._doors.endings.finish(session, BreakCode.SUCCESS, reason, self._doors.clock())
             return
         log.info("session %s began: %s/%s/%s from %s", session.facts.session_id, *key.name, self.client_ip)
@@ -212,7 +227,7 @@ class RtmpConnection(asyncio.Protocol):
         if self._doors.merge_ms_of(key) < POLLED_FROM_MS:
             self._transport.resume_reading()
         else:
-            self._listener.poller.join(self, self._transport)
+            self._port.poller.join(self, self._transport)
 
     def _refuse(self, code: BreakCode) -> None:
         if not self._over:
@@ -223,11 +238,11 @@ class RtmpConnection(asyncio.Protocol):
         host = self._doors.directory.play_host(event.tc_url, event.app_query, event.query)
         seated = self._doors.seat(host, event.app, event.stream, event.query)
         if isinstance(seated, Elsewhere):
-            hub = self._listener.running_relay(seated.name)
+            hub = self._port.running_relay(seated.name)
             if hub is None:
                 self._transport.pause_reading()
                 self._deadline = inf
-                self._listener.admit(self._play_relayed(event, seated))
+                self._port.admit(self._play_relayed(event, seated))
                 return
             seated = Seated(hub, seated.domain_id)
         if isinstance(seated, TurnedAway):
@@ -237,7 +252,7 @@ class RtmpConnection(asyncio.Protocol):
 
     async def _play_relayed(self, event: PlayRequested, asked: Elsewhere) -> None:
         try:
-            hub = await self._listener.open_relay(asked.name)
+            hub = await self._port.open_relay(asked.name)
             if self._over or self._transport.is_closing():
                 return
             if hub is None:
@@ -287,7 +302,7 @@ class RtmpConnection(asyncio.Protocol):
 
     def catch_up(self) -> None:
         """Publisher's port: read what has come, where it waits for a poll."""
-        self._listener.poller.poll(self)
+        self._port.poller.poll(self)
 
     def silent_seconds(self) -> float:
         """Publisher's port: seconds since the last byte."""
@@ -305,7 +320,7 @@ class RtmpConnection(asyncio.Protocol):
     def abort(self) -> None:
         """Close now, whatever waits."""
         self._over = True
-        self._listener.poller.leave(self)
+        self._port.poller.leave(self)
         self._transport.abort()
 
     def sweep(self, now: float) -> None:
@@ -326,7 +341,7 @@ class RtmpConnection(asyncio.Protocol):
 
     def _fail(self, error: ProtocolError) -> None:
         self._doors.count_fault(error.limit)
-        self._listener.tell_fault("%s:%d broke the protocol: %s", self.client_ip, self.client_port, error)
+        self._port.tell_fault("%s:%d broke the protocol: %s", self.client_ip, self.client_port, error)
         self._end_publish(Reason.PROTOCOL_ERROR)
         self._end_play()
         self.abort()
@@ -334,7 +349,7 @@ class RtmpConnection(asyncio.Protocol):
     def _leave(self) -> None:
         """The peer is gone."""
         self._over = True
-        self._listener.poller.leave(self)
+        self._port.poller.leave(self)
         self._machine.close()
         self._end_publish(Reason.CLOSED)
         self._end_play()
@@ -343,7 +358,7 @@ class RtmpConnection(asyncio.Protocol):
         session, self._session = self._session, None
         if session is None:
             return
-        if reason is Reason.SHUTDOWN or self._listener.closing:  # nobody could come back
+        if reason is Reason.SHUTDOWN or self._port.closing:  # nobody could come back
             self._close_hub(cut=False)
         else:
             self._suspend_hub(session)
@@ -399,91 +414,14 @@ class RtmpConnection(asyncio.Protocol):
         self._deadline = self._loop.time() + FAREWELL_SECONDS
         with contextlib.suppress(OSError):  # the peer has reset the connection, which is about to be noticed
             self._transport.write_eof()
-        self._listener.poller.leave(self)
+        self._port.poller.leave(self)
         self._transport.resume_reading()
 
     def _linger(self, now: float) -> None:
         """The peer has said goodbye: it closes."""
         self._over = True
-        self._listener.poller.leave(self)
+        self._port.poller.leave(self)
         self._deadline = now + LINGER_SECONDS
-
-
-class RtmpListener:
-    """The RTMP port and its connections."""
-
-    def __init__(self, doors: Doors, relays: Relays | None = None, shares_port: bool = False) -> None:
-        """With ``shares_port`` other processes of this machine may listen on the same address."""
-        self._doors = doors
-        self._relays = relays
-        self._shares_port = shares_port
-        self._loop = asyncio.get_running_loop()
-        self._server: asyncio.Server | None = None
-        self._sweeper: asyncio.TimerHandle | None = None
-        self._fault_lines = 0
-        self.connections: Connections[RtmpConnection] = Connections()
-        self.admissions: set[asyncio.Task[None]] = set()
-        self.poller = Poller(self._loop)
-        self.closing = False
-
-    async def open(self, address: Address) -> Address:
-        """Listen; returns the address bound. Raises OSError."""
-        self._server = await self._loop.create_server(
-            lambda: RtmpConnection(self._doors, self),
-            address.host,
-            address.port,
-            backlog=1024,
-            reuse_port=self._shares_port or None,
-        )
-        self._sweep()
-        bound = self._server.sockets[0].getsockname()
-        return Address(bound[0], bound[1])
-
-    async def close(self) -> None:
-        """Stop listening, end all publishes and plays. Bounded by twice OPEN_DEADLINE_SECONDS and FAREWELL_SECONDS."""
-        if self._server is None:
-            return
-        self._server.close()
-        self.closing = True
-        for connection in self.connections:
-            connection.stop()
-        if self.admissions:
-            await asyncio.wait(self.admissions, timeout=2 * OPEN_DEADLINE_SECONDS)
-        if not await self.connections.gone(FAREWELL_SECONDS):
-            for connection in self.connections:
-                connection.abort()
-            await self.connections.gone(FAREWELL_SECONDS)
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-
-    def admit(self, admission: Coroutine[None, None, None]) -> None:
-        """Run an admission; the listener waits for it when it closes."""
-        task = self._loop.create_task(admission)
-        self.admissions.add(task)
-        task.add_done_callback(self.admissions.discard)
-
-    def running_relay(self, name: StreamName) -> Hub | None:
-        """The hub of a stream of another process that is relayed already."""
-        return None if self._relays is None else self._relays.running(name)
-
-    async def open_relay(self, name: StreamName) -> Hub | None:
-        """The hub of a stream of another process, or None (`Relays.open`)."""
-        return None if self._relays is None else await self._relays.open(name)
-
-    def tell_fault(self, text: str, *facts: object) -> None:
-        """Log what a peer did wrong: FAULT_LINES_PER_SECOND lines, and what is beyond them as a number."""
-        self._fault_lines += 1
-        if self._fault_lines <= FAULT_LINES_PER_SECOND:
-            log.info(text, *facts)
-
-    def _sweep(self) -> None:
-        now = self._loop.time()
-        for connection in self.connections:
-            connection.sweep(now)
-        if self._fault_lines > FAULT_LINES_PER_SECOND:
-            log.info("%d further peers broke the protocol", self._fault_lines - FAULT_LINES_PER_SECOND)
-        self._fault_lines = 0
-        self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep)
 
 
 def _text_of(code: BreakCode) -> str:
