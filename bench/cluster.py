@@ -27,8 +27,8 @@ from openkls.codec.rtmp.client import Mode
 from openkls.domain.keys import StreamName
 from openkls.domain.ports import Hold
 from tests.support_cluster import Node
-from tests.support_redis import RedisServer
 from tests.support_service import ACCESS_KEY, SECRET_KEY
+from tools.redis import RedisServer
 
 NODES: Final = 4
 STREAMS: Final = 10_000
