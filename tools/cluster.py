@@ -6,6 +6,7 @@ ends the whole with 1. Everything is on free ports of loopback and in a temporar
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -15,11 +16,12 @@ from typing import Any
 from rich.table import Table
 
 from openkls.client import CallFailed
-from tools.site import Node, Site, Stopped, missing_programs, openkls
+from tools.site import POLL_SECONDS, Node, Site, Stopped, missing_programs, openkls
 from tools.stage import FFMPEG, STREAM, DemoFailed, console, hold, show, show_details, show_row, tell
 
 PUBDOMAIN = "push.demo.local"
 PLAYED_SECONDS = 4
+TRY_AGAIN_SECONDS = 5.0
 ROW = "Stream Node ClientIP Vcodec Width Height Acodec SampleRate"
 SILENT = ("-hide_banner", "-loglevel", "error")
 
@@ -143,6 +145,9 @@ class Show:
         (encoder,) = site.let_go("refused")
         site.until(lambda: encoder.poll() is not None, "the encoder to be refused")
         hold(encoder.returncode != 0, "a forbidden stream was published")
+        words = [line for line in site.said("refused").splitlines() if "423" in line]
+        hold(bool(words), f"ffmpeg was not told why: {site.said('refused')}")
+        tell(f"ffmpeg says: {words[0]}")
 
         def recorded() -> list[dict[str, Any]] | None:
             data = site.call(site.api[0], "ListHistoryPubStreamsErrInfo", Pubdomain=PUBDOMAIN, Stream=STREAM)
@@ -167,11 +172,27 @@ class Show:
             self._listed(node)
             tell(f"{node.name} lists it again")
 
+    def go_on(self) -> None:
+        """Until somebody ends it. The encoder is one that does not give up, so that it may be forbidden and resumed."""
+        try_again_at = None
+        (encoder,) = self.site.let_go("encoder")
+        while True:
+            self.site.check()
+            time.sleep(POLL_SECONDS)
+            if encoder.poll() is None:
+                continue
+            if try_again_at is None:
+                try_again_at = time.monotonic() + TRY_AGAIN_SECONDS
+            elif time.monotonic() >= try_again_at:
+                self.site.run("encoder", *self._ffmpeg(self.site.media[0]))
+                (encoder,) = self.site.let_go("encoder")
+                try_again_at = None
+
     def how_to_go_on(self) -> None:
         """What a reader may try now."""
         site, two = self.site, self.site.media[1]
         program = os.path.relpath(Path(sys.executable).parent / "openkls")
-        call = f"{program} call"
+        call, ffmpeg = f"{program} call", "ffmpeg" if shutil.which("ffmpeg") else FFMPEG
         names = f"--config {site.config} UniqueName=demo App=live"
         assert site.postgres is not None
         console.print("\n[bold green]It goes on, with the encoder on media-1. To try, from this folder:[/bold green]")
@@ -180,11 +201,14 @@ class Show:
             ("", f"{program} play {two.rtmp_url(STREAM)}"),
             (
                 "Push one more, to the other node:",
-                f"{FFMPEG} -re -stream_loop -1 -i {site.folder}/clip.flv -c copy -f flv {two.rtmp_url('more')}",
+                f"{ffmpeg} -re -stream_loop -1 -i {site.folder}/clip.flv -c copy -f flv {two.rtmp_url('more')}",
             ),
             ("List them, by api-1 and by api-2:", f"{call} ListRealtimeStreamsInfo Type=push {names}"),
             ("", f"{call} ListRealtimeStreamsInfo Type=push {names} --endpoint {site.api[1].endpoint}"),
-            ("Forbid and resume:", f"{call} ForbidStream Pubdomain={PUBDOMAIN} Stream={STREAM} {names}"),
+            (
+                f"Forbid it, and resume it; the encoder tries again every {TRY_AGAIN_SECONDS:g} s:",
+                f"{call} ForbidStream Pubdomain={PUBDOMAIN} Stream={STREAM} {names}",
+            ),
             ("", f"{call} ResumeStream Pubdomain={PUBDOMAIN} Stream={STREAM} {names}"),
             ("What Redis holds, and what is asked of it:", f"redis-cli -p {site.redis.port} --scan"),
             ("", f"redis-cli -p {site.redis.port} monitor"),
@@ -234,7 +258,7 @@ def main() -> int:
         if not once:
             acts.how_to_go_on()
             console.print("\nCtrl-C ends it, and leaves nothing behind.")
-            site.watch()
+            acts.go_on()
     except Stopped:
         pass
     except (DemoFailed, CallFailed, RuntimeError, OSError, subprocess.CalledProcessError) as error:

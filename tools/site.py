@@ -5,7 +5,6 @@ its own id, and the site's folder goes with it. Signals are only noted, and heed
 the midst of a start and leave a process that nobody knows.
 """
 
-import contextlib
 import os
 import secrets
 import shutil
@@ -217,15 +216,8 @@ class Site:
         """From now on these processes may end."""
         self.check()
         released = [self._children.pop(name).process for name in names]
-        self._released += released
+        self._released = [each for each in self._released if each.poll() is None] + released
         return released
-
-    def watch(self) -> None:
-        """Until somebody wants it to end. Raises DemoFailed when a process ends."""
-        with contextlib.suppress(Stopped):
-            while True:
-                self.check()
-                time.sleep(POLL_SECONDS)
 
     def _ends(self) -> Iterator[tuple[str, int | None, Path]]:
         if self.postgres is not None:

@@ -92,7 +92,7 @@ def test_show_holds_and_ends_by_itself() -> None:
     assert said.count("127.0.0.11") == 3  # where it lives, by both API nodes, and once explained
     assert "api-1: OnlineUser 1, " in said
     assert "api-2: OnlineUser 1, " in said
-    assert said.count("Forbidden by blacklist!") == 2
+    assert said.count("Forbidden by blacklist!") == 3  # to ffmpeg; of the cut; of the refusal
     assert "api-2 lists it again" in said
     assert "the folder is gone" in said
 
@@ -103,10 +103,6 @@ def test_it_goes_on_until_it_is_ended_and_leaves_nothing(trial: Trial, number: s
     trial.goes_on()
     config = next(trial.folder.glob("openkls-cluster-*/openkls.toml"))
     assert config.stat().st_mode & 0o777 == 0o600
-    asked = [sys.executable, "-m", "openkls", "call", "ListRealtimeStreamsInfo", "--config", str(config)]
-    names = ["UniqueName=demo", "App=live", "Type=push"]
-    answer = subprocess.run([*asked, *names], capture_output=True, text=True, timeout=30, check=True).stdout
-    assert '"show"' in answer
     started = list(trial.processes())
     for part in ("redis-server", "postgres", "--role media", "--role api", "clip.flv"):
         assert any(part in name for name in started), part
@@ -116,7 +112,26 @@ def test_it_goes_on_until_it_is_ended_and_leaves_nothing(trial: Trial, number: s
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize("part", ["--role media", "redis-server", "clip.flv"])
+def test_its_stream_can_be_forbidden_and_comes_back_when_resumed(trial: Trial) -> None:
+    """By the commands that it has printed."""
+    trial.goes_on()
+    printed = [line.split() for line in trial.text().splitlines() if " call " in line]
+
+    def call(action: str, endpoint: bool = False) -> str:
+        command = next(line for line in printed if line[2] == action and ("--endpoint" in line) is endpoint)
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=True).stdout
+
+    assert '"Stream": "show"' in call("ListRealtimeStreamsInfo")
+    call("ForbidStream")
+    until(lambda: '"Count": 0' in call("ListRealtimeStreamsInfo", endpoint=True), 20)
+    assert trial.process.poll() is None, trial.text()
+    call("ResumeStream")
+    until(lambda: '"Stream": "show"' in call("ListRealtimeStreamsInfo", endpoint=True), 40)
+    assert trial.process.poll() is None, trial.text()
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("part", ["--role media", "redis-server", "bin/postgres -D"])
 def test_death_of_a_part_ends_it_with_the_log(trial: Trial, part: str) -> None:
     trial.goes_on()
     victim = next(process for name, process in trial.processes().items() if part in name)
