@@ -8,7 +8,7 @@ API_FUZZ_SECONDS ?= 600
 INGEST_FUZZ_SECONDS ?= 600
 SOAK_SECONDS ?= 1800
 
-.PHONY: serve demo test test-cluster check lint bench fuzz soak clean
+.PHONY: serve demo cluster test test-cluster check lint bench fuzz soak clean
 
 # The pinned, hash-checked dependencies; openkls itself is installed editable, without resolving again.
 $(VENV)/.serve: requirements/serve.txt pyproject.toml
@@ -26,6 +26,10 @@ serve: $(VENV)/.serve
 
 demo: $(VENV)/.dev
 	$(BIN)/python -m tools.demo
+
+# Until Ctrl-C; ONCE=1 ends it after the show.
+cluster: $(VENV)/.dev
+	exec $(BIN)/python -m tools.cluster $(if $(ONCE),--once)
 
 # codec, model and domain are covered whole, branches too, each by its own tests.
 PYTEST := $(BIN)/python -m pytest

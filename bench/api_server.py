@@ -67,16 +67,16 @@ class _Stream:
             self.dts_ms += step_ms
 
 
-class _Filled(LiveStreams):
+class Filled(LiveStreams):
     """The service's own live streams, handed over so that they can be filled from outside."""
 
-    current: "_Filled"
+    current: "Filled"
 
     def __init__(self, registry: Registry, viewers: Viewers, peers: Peers | None = None) -> None:
         super().__init__(registry, viewers, peers)
         self.parts = registry, viewers
         self.streams: list[_Stream] = []
-        _Filled.current = self
+        Filled.current = self
 
     def fill(self, count: int, first: int = 0) -> None:
         """Register streams of demo/live as their connections would have."""
@@ -110,14 +110,14 @@ def main() -> None:
 
 
 async def _openkls(path: str) -> None:
-    with mock.patch.object(app, "LiveStreams", _Filled):
+    with mock.patch.object(app, "LiveStreams", Filled):
         service = await app.Service.start(config.load(Path(path)))
 
     def obey(order: str, argument: str) -> None:
         if order == "fill":
-            _Filled.current.fill(*map(int, argument.split()))
+            Filled.current.fill(*map(int, argument.split()))
         elif order == "feed":
-            _Filled.current.feed()
+            Filled.current.feed()
 
     assert service.api_address is not None
     await _obey(service.api_address.port, obey)

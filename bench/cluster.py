@@ -1,4 +1,5 @@
-"""What several nodes on one Redis cost: the list of 10,000 streams over four nodes, claims, a ban from node to node.
+"""What several nodes on one Redis cost: the list of 10,000 streams over four nodes, claims, snapshots, a ban from node
+to node.
 
 Four nodes are processes with 2,500 streams each in their registries (claims, snapshots and their renewals are the real
 ones; the streams have counters and no connections), one of which is asked for the list of all; beside it one node that
@@ -14,21 +15,28 @@ import subprocess
 import sys
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 from bench import forbid
+from bench.api_server import Filled
 from bench.machine import no_options, spread
 from openkls.client.api import OpenApi
 from openkls.cluster import RedisCluster, open_cluster
 from openkls.codec import flv
 from openkls.codec.rtmp.client import Mode
+from openkls.control.snapshot import Snapshot, build_snapshot
+from openkls.domain.blacklist import Blacklist
 from openkls.domain.keys import StreamName
 from openkls.domain.ports import Hold
+from openkls.domain.registry import Registry
+from openkls.domain.viewers import Viewers
 from tests.support_cluster import Node
-from tests.support_redis import RedisServer
 from tests.support_service import ACCESS_KEY, SECRET_KEY
+from tools.redis import RedisServer
 
 NODES: Final = 4
 STREAMS: Final = 10_000
@@ -49,6 +57,7 @@ def main(options: Sequence[str] = ()) -> None:
         redis.start()
         try:
             asyncio.run(_claims(redis))
+            asyncio.run(_snapshots())
             _lists(Path(folder), redis)
             _bans(Path(folder), redis)
         finally:
@@ -64,9 +73,11 @@ async def _claims(redis: RedisServer) -> None:
         for name in rest:
             assert await cluster.claims.take(name, "node", "0" * 32)
 
+    before = _memory_bytes(redis)
     begin = time.perf_counter()
     await asyncio.gather(*(claim() for _ in range(CLAIMERS)))
     print(f"claims granted to one process      {CLAIMS / (time.perf_counter() - begin):.0f} a second")
+    print(f"memory of Redis for a claim        {(_memory_bytes(redis) - before) / CLAIMS:.0f} bytes")
     await _renewals(cluster, names[:STREAMS])
     await cluster.close()
 
@@ -79,6 +90,30 @@ async def _renewals(cluster: RedisCluster, names: list[StreamName]) -> None:
         assert not await cluster.claims.hold("node", holds, 0.0)
         times.append((time.perf_counter() - begin) * 1000)
     print(f"renewal of {STREAMS} claims            {spread(times)}")
+
+
+async def _snapshots() -> None:
+    """What a node shows of a stream with a viewer, made and read without a service; the reading is an API node's."""
+    registry, viewers = Registry(Blacklist()), Viewers()
+    filled = Filled(registry, viewers)
+    filled.fill(STREAMS // NODES)
+    filled.feed()
+    made, read = [], []
+    for _ in range(20):
+        begin = time.process_time()
+        payload = await build_snapshot("0" * 32, "127.0.0.1", registry, viewers, int(time.time()), time.monotonic())
+        made.append((time.process_time() - begin) * 1e6 / (STREAMS // NODES))
+        begin = time.process_time()
+        await Snapshot(payload).app("demo", "live")
+        read.append((time.process_time() - begin) * 1e6 / (STREAMS // NODES))
+    print(f"snapshot                           {len(payload) / (STREAMS // NODES):.0f} bytes a stream")
+    tracemalloc.start()
+    snapshot = Snapshot(payload)
+    await snapshot.app("demo", "live")
+    held_bytes = tracemalloc.get_traced_memory()[0] / (STREAMS // NODES)
+    tracemalloc.stop()
+    print(f"                                   held, when read, in {held_bytes:.0f} bytes a stream")
+    print(f"                                   made in {median(made):.1f} us a stream, read in {median(read):.1f}")
 
 
 def _lists(folder: Path, redis: RedisServer) -> None:
@@ -187,6 +222,10 @@ def _commands(redis: RedisServer) -> dict[str, int]:
             counts[name] = int(rest.partition("calls=")[2].partition(",")[0])
     # GET, SET and EXPIRE are what scripts do within themselves.
     return {name: counts.get(name, 0) for name in ("evalsha", "publish", "hmget", "ping", "exists")}
+
+
+def _memory_bytes(redis: RedisServer) -> int:
+    return int(_info(redis, "memory").partition("used_memory:")[2].split()[0])
 
 
 def _traffic_kib(redis: RedisServer) -> float:

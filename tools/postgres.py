@@ -41,8 +41,13 @@ class PrivatePostgres:
         self._as = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
         if self._as is not None:
             os.chown(self._folder, self._as.pw_uid, self._as.pw_gid)
-        self._run("initdb", "-D", str(self._data), "-U", _USER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N")
-        self.start()
+        try:
+            options = ("-U", _USER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N")
+            self._run("initdb", "-D", str(self._data), *options)
+            self.start()
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> "PrivatePostgres":
         return self
@@ -57,6 +62,16 @@ class PrivatePostgres:
         """The server's process id."""
         assert self._process is not None
         return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """What the server ended with by itself; None while it runs, or when it was stopped."""
+        return None if self._process is None else self._process.poll()
+
+    @property
+    def log(self) -> Path:
+        """What it says."""
+        return self._folder / "log"
 
     @property
     def socket(self) -> Path:
@@ -97,7 +112,7 @@ class PrivatePostgres:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         options = [f"unix_socket_directories={self._folder}", "listen_addresses=", *self._settings]
-        with (self._folder / "log").open("ab") as log:
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603
                 [
                     find_program("postgres"),
@@ -108,6 +123,8 @@ class PrivatePostgres:
                 stdout=log,
                 stderr=log,
                 cwd=self._folder,
+                # A Ctrl-C in the terminal is for who started it, and ends it last.
+                start_new_session=True,
                 **self._identity(),
             )
         deadline = time.monotonic() + START_SECONDS
@@ -116,7 +133,7 @@ class PrivatePostgres:
                 self.sql("postgres", "SELECT 1")
                 return
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError((self._folder / "log").read_text(errors="replace")[-2000:])
+                raise RuntimeError(self.log.read_text(errors="replace")[-2000:])
             time.sleep(0.05)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
@@ -143,6 +160,7 @@ class PrivatePostgres:
             capture_output=True,
             text=True,
             cwd=self._folder,
+            start_new_session=True,
             **self._identity(),
         )
 

@@ -36,7 +36,7 @@ class Stage:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.api_port, self.rtmp_port, self.play_port = _free_ports(3)
+        self.api_port, self.rtmp_port, self.play_port = free_ports(3)
         self.called: set[str] = set()
         self.service: asyncio.subprocess.Process | None = None
         self.api: OpenApi
@@ -112,7 +112,7 @@ async def until(fact: Callable[[], Awaitable[Any]], what: str) -> Any:
     raise DemoFailed(f"waited {STEP_SECONDS:g} s in vain for {what}")
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that were free a moment ago."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]

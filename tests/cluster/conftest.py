@@ -8,7 +8,7 @@ import pytest
 
 from openkls.cluster import MemoryCluster, open_cluster
 from support_cluster import Ports
-from support_redis import RedisServer
+from tools.redis import RedisServer
 
 _prefixes = itertools.count(1)
 

@@ -11,8 +11,8 @@ import pytest
 from openkls.cluster import open_cluster
 from openkls.control.signals import KeysChanged
 from support_cluster import Node
-from support_redis import RedisServer
 from support_service import ACCOUNT
+from tools.redis import RedisServer
 
 
 @pytest.mark.parametrize(

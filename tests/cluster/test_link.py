@@ -14,7 +14,7 @@ from openkls.cluster.link import CONNECTIONS_LIMIT
 from openkls.domain.errors import ClusterUnavailable
 from openkls.domain.keys import StreamName
 from support_cluster import StallingProxy
-from support_redis import RedisServer
+from tools.redis import RedisServer
 
 NAME = StreamName("demo", "live", "s1")
 

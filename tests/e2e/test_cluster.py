@@ -10,8 +10,8 @@ import pytest
 
 from openkls.client.api import CallFailed
 from support_cluster import Node, StallingProxy
-from support_redis import RedisServer
 from support_service import pushing, until
+from tools.redis import RedisServer
 
 pytestmark = [pytest.mark.e2e, pytest.mark.cluster]
 

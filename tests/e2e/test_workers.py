@@ -18,8 +18,8 @@ import pytest
 
 from openkls.codec import flv
 from support_cluster import TOKEN, Node
-from support_redis import RedisServer
 from support_service import START_SECONDS, RunningService, pushing, until
+from tools.redis import RedisServer
 
 pytestmark = [pytest.mark.e2e, pytest.mark.cluster]
 
