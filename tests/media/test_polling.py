@@ -11,7 +11,7 @@ from openkls.codec import flv
 from openkls.codec.rtmp import Refused
 from openkls.domain.session import Reason
 from openkls.media import polling
-from openkls.media.polling import MARGIN_MS, POLL_MS, POLLED_FROM_MS, READ_BYTES, READS_LIMIT, Poller, gather_ms
+from openkls.media.polling import MARGIN_MS, POLL_MS, READ_BYTES, READS_LIMIT, Poller, gather_ms
 from support_media import House, Wire, frame, key, seen
 
 
@@ -97,7 +97,7 @@ async def test_one_poll_reads_so_much_and_not_more(pair: Pair, monkeypatch: pyte
     assert [len(data) for data in pair.sink.taken] == [8, 8, 8, 1]
     pair.poller._poll(phase, pair.sink)
     assert len(pair.sink.taken) == 4
-    assert (READ_BYTES, READS_LIMIT) == (256 * 1024, 4)
+    assert (READ_BYTES, READS_LIMIT) == (256 * 1024, 12)
 
 
 async def test_transport_reads_again_after_leaving(pair: Pair) -> None:
@@ -162,9 +162,9 @@ async def test_bug_of_one_connection_ends_it_and_no_other(pair: Pair, caplog: py
 
 
 def test_window_left_for_the_hub_is_shorter_by_the_poll() -> None:
-    assert [gather_ms(merge_ms) for merge_ms in (0, POLLED_FROM_MS - 1)] == [0, POLLED_FROM_MS - 1]
-    assert gather_ms(POLLED_FROM_MS) == POLLED_FROM_MS - POLL_MS + MARGIN_MS
-    assert gather_ms(150) == 110
+    assert [gather_ms(merge_ms) for merge_ms in (0, POLL_MS - 1)] == [0, POLL_MS - 1]
+    assert gather_ms(POLL_MS) == 0
+    assert gather_ms(350) == 350 - POLL_MS + MARGIN_MS
 
 
 # -- in the service

@@ -7,17 +7,23 @@ is the difference between two sums. Media time is summed frame by frame, as the 
 jump of the timestamps (a new encoder run, a wrapped clock) spoils one step and not the window. The window's first frame
 marks where media time begins: its own bytes and step, noted for each tick, are taken off again, which leaves the bits
 between the first decoding timestamp and the last.
+
+What has come is heard of in batches, up to GAP_SECONDS after it came (media.polling). So wall time is measured from the
+last batch before the window to the last one in it: all that came between these two, and nothing else, is counted.
 """
 
+from array import array
 from dataclasses import dataclass
 from math import floor
 from typing import NamedTuple
 
-from openkls.domain.window import TICKS_PER_SECOND, WINDOW_TICKS, window_seconds
+from openkls.domain.window import TICKS_PER_SECOND, WINDOW_MIN_SECONDS, WINDOW_TICKS
 
 # A step between two frames longer than this, or backwards, is a jump of the clock and no media time. Longer than the
 # window itself would be unmeasurable anyway.
 STEP_LIMIT_MS = 10_000
+# A publisher that is not heard of for longer is silent: wall time goes on without it.
+GAP_SECONDS = 0.25
 # Int members of the contract are read into 32-bit integers by the Java SDK.
 INT_LIMIT = 2**31 - 1
 
@@ -123,6 +129,8 @@ class Quality:
 
     __slots__ = (
         "_audio",
+        "_heard",
+        "_heard_starts",
         "_received_bytes",
         "_received_starts",
         "_since",
@@ -137,6 +145,9 @@ class Quality:
     def __init__(self, now: float = 0.0) -> None:
         self._since = now
         self._tick = int(now * TICKS_PER_SECOND)
+        self._heard = now
+        # When something was heard of last before each tick.
+        self._heard_starts = array("d", [now]) * WINDOW_TICKS
         self._received_bytes = 0
         self._received_starts = [0] * WINDOW_TICKS
         self._video = _Track()
@@ -174,7 +185,7 @@ class Quality:
         if ticks > 0:  # else nothing has arrived for the whole window
             received_bytes = self._received_bytes - self._received_starts[oldest % WINDOW_TICKS]
             video, audio = self._video.since(oldest, ticks), self._audio.since(oldest, ticks)
-        seconds = window_seconds(now, self._since)
+        seconds = self._seconds(now, oldest)
         headers, metadata = self.from_headers, self.from_metadata
         frame_rate = curfps = width = height = 0
         frames, video_bps, measured_rate = video
@@ -203,11 +214,21 @@ class Quality:
         if tick > self._tick:
             for begun in range(max(self._tick, tick - WINDOW_TICKS) + 1, tick + 1):
                 place = begun % WINDOW_TICKS
+                self._heard_starts[place] = self._heard
                 self._received_starts[place] = self._received_bytes
                 self._video.begin_tick(place)
                 self._audio.begin_tick(place)
             self._tick = tick
+        self._heard = now
         return self._tick % WINDOW_TICKS
+
+    def _seconds(self, now: float, oldest_tick: int) -> float:
+        """The wall time of the window whose first tick is given: at most the age, at least WINDOW_MIN_SECONDS."""
+        begin = oldest_tick / TICKS_PER_SECOND
+        heard = self._heard_starts[oldest_tick % WINDOW_TICKS]
+        start = max(heard, begin - GAP_SECONDS, self._since) if oldest_tick <= self._tick else begin
+        end = self._heard if now - self._heard < GAP_SECONDS else now
+        return max(WINDOW_MIN_SECONDS, end - start)
 
 
 _NOTHING = (0, 0.0, 0.0)

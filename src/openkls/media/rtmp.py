@@ -42,7 +42,7 @@ from openkls.domain.viewers import PullProtocol
 from openkls.media.doors import NOT_LIVE, Connections, Doors, Elsewhere, Seated, TurnedAway
 from openkls.media.hub import Hub, Viewer
 from openkls.media.ingest import Ingest
-from openkls.media.polling import POLLED_FROM_MS, Poller
+from openkls.media.polling import POLL_MS, Poller
 from openkls.media.silence import count_if_silent, end_if_silent
 from openkls.media.wires import wire_for
 from openkls.model import load
@@ -224,7 +224,7 @@ class RtmpConnection(asyncio.Protocol):
         self._act(events, self._last_byte)
         if self._over or self._transport.is_closing():
             return
-        if self._doors.merge_ms_of(key) < POLLED_FROM_MS:
+        if self._doors.merge_ms_of(key) < POLL_MS:
             self._transport.resume_reading()
         else:
             self._port.poller.join(self, self._transport)
