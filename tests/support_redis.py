@@ -1,6 +1,7 @@
 """A private redis-server for tests. Rule: on loopback, in a folder of its own, ended by its process id."""
 
 import contextlib
+import shutil
 import socket
 import subprocess
 from pathlib import Path
@@ -9,10 +10,11 @@ from tests.support_service import free_ports, until
 
 
 class RedisServer:
-    """redis-server without persistence: one that was killed comes back empty."""
+    """redis-server. One that was killed comes back empty; or, where it is ``durable``, with all that it had."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, durable: bool = False) -> None:
         self.folder = folder
+        self._durable = durable
         (self.port,) = free_ports(1)
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -27,7 +29,8 @@ class RedisServer:
             self.process = subprocess.Popen(
                 [
                     *("redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""),
-                    *("--appendonly", "no", "--dir", str(self.folder), "--daemonize", "no"),
+                    *("--appendonly", "yes" if self._durable else "no", "--appendfsync", "always"),
+                    *("--dir", str(self.folder), "--daemonize", "no"),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -40,6 +43,10 @@ class RedisServer:
         assert self.process is not None
         self.process.kill()
         self.process.wait(10)
+
+    def forget(self) -> None:
+        """Lose what a durable one that is dead would come back with."""
+        shutil.rmtree(self.folder / "appendonlydir", ignore_errors=True)
 
     def end(self) -> None:
         """Whatever its state: gone."""

@@ -74,32 +74,17 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
 @pytest.fixture
 def nodes(tmp_path: Path, redis: RedisServer, postgres_url: str) -> Iterator[list[Node]]:
     """Two media processes and one of the API, on PostgreSQL."""
-    built = [Node(tmp_path, name, postgres_url, redis.url) for name in ("first", "second", "api")]
+    roles = {"first": "media", "second": "media", "api": "api"}
+    built = [Node(tmp_path, name, postgres_url, redis.url, role) for name, role in roles.items()]
     try:
-        for node, role in zip(built, ("media", "media", "api"), strict=True):
-            serve_role(node, role)
+        for node in built:
+            node.start()
         yield built
     finally:
         for node in built:
             node.end()
     for node in built:
         assert "Traceback" not in node.log.read_text(), node.log.read_text()
-
-
-def serve_role(node: Node, role: str) -> None:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("OPENKLS_")}
-    environment["OPENKLS_LIMITS__ENFORCE"] = "false"
-    with node.log.open("ab") as log:
-        node.process = subprocess.Popen(
-            [sys.executable, "-m", "openkls", "serve", "--config", str(node.config), "--role", role],
-            stdout=log,
-            stderr=log,
-            stdin=subprocess.DEVNULL,
-            env=environment,
-            cwd=node.folder,
-        )
-    until(lambda: "is running" in node.log.read_text() or node.process.poll() is not None, START_SECONDS)  # type: ignore[union-attr]
-    assert node.process.poll() is None, node.log.read_text()
 
 
 @pytest.fixture
