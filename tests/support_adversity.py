@@ -90,6 +90,17 @@ class AdverseSite:
         self.viewer = Viewer(self.b.play_port, "stay-a")
         stack.callback(self.viewer.end)
 
+    def said(self) -> str:
+        """What there was to judge, so far."""
+        publishes = tuple(self.crowd.publishes)
+        started, refused = (
+            sum(map(bool, each)) for each in zip(*((p.started_at, p.refused) for p in publishes), strict=True)
+        )
+        return (
+            f"{len(publishes)} publishes, {started} acknowledged, {refused} refused; {len(self.banner.bans)} bans; "
+            f"{self.apis.answers} calls, failed: {dict(self.apis.failures)}; {self.viewer.visits} visits of the viewer"
+        )
+
     def end(self) -> None:
         """Everything ends."""
         self._ends.close()

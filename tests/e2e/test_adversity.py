@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from openkls.control.reconcile import LEASE_SECONDS
 from support_adversity import AdverseSite
 from support_service import make_clip, until
 
@@ -37,7 +38,17 @@ def api_node_is_killed(site: AdverseSite) -> None:
 def postgres_is_killed(site: AdverseSite) -> None:
     site.postgres.stop(signal.SIGKILL)
     site.go_on(1)
+    restart_postgres(site)
 
+
+def postgres_is_away_for_longer_than_a_lease(site: AdverseSite) -> None:
+    """Then every node's heartbeat is too old, and whoever comes first must not declare the others dead."""
+    site.postgres.stop(signal.SIGKILL)
+    site.go_on(LEASE_SECONDS + 3)
+    restart_postgres(site)
+
+
+def restart_postgres(site: AdverseSite) -> None:
     def starts() -> bool:
         try:
             site.postgres.start()
@@ -121,6 +132,7 @@ FAULTS: tuple[Fault, ...] = (
     media_node_is_killed,
     api_node_is_killed,
     postgres_is_killed,
+    postgres_is_away_for_longer_than_a_lease,
     redis_is_killed_and_comes_back_empty,
     redis_is_killed_and_comes_back_with_its_data,
     way_to_postgres_stalls,
@@ -187,4 +199,4 @@ def test_what_must_hold_holds_though(sites: Sites, b_clock: int, fault: Fault) -
     site.go_on(2)
     site.settle()
     site.sound = True
-    print(f"{fault.__name__}: right {time.monotonic() - healed:.1f} s after it was healed")
+    print(f"{fault.__name__}: right {time.monotonic() - healed:.1f} s after it was healed; {site.said()}")
