@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from support_cluster import Node, StallingProxy
+from support_cluster import Node, StallingProxy, start_all
 from support_crowd import PUBDOMAIN, Apis, Banner, Crowd, Loop, Viewer
 from support_invariants import Row, ban_faults, history_faults, list_faults, name_faults
 from support_redis import RedisServer
@@ -78,7 +78,7 @@ class AdverseSite:
         self.nodes = (self.a, self.b, self.c)
         for node in self.nodes:
             stack.callback(node.end)
-            node.start()
+        start_all(*self.nodes)
         self.crowd = Crowd(clip, (self.a, self.b), seed=5)
         stack.callback(self.crowd.end)
         self.apis = Apis(self.nodes)

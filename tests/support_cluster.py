@@ -167,6 +167,11 @@ token = "{TOKEN}"
 
     def start(self) -> None:
         """Start, and wait until every port of its role answers."""
+        self.launch()
+        self.await_ports()
+
+    def launch(self) -> None:
+        """Start."""
         environment = {key: value for key, value in os.environ.items() if not key.startswith("OPENKLS_")}
         # Tests that wait for a fact ask more often than 50 times a minute.
         environment["OPENKLS_LIMITS__ENFORCE"] = str(self.limits_enforced).lower()
@@ -179,6 +184,17 @@ token = "{TOKEN}"
                 env=environment | self.environment,
                 cwd=self.folder,
             )
+
+    def await_ports(self) -> None:
+        """Wait until every port of its role answers."""
         ports = {"api": [self.api_port], "media": [self.rtmp_port, self.play_port]}
         for port in ports.get(self.role) or [*ports["api"], *ports["media"]]:
             until(lambda port=port: self._answers(port), START_SECONDS)
+
+
+def start_all(*nodes: Node) -> None:
+    """Start them side by side. Nodes on one SQLite file, or on an empty database, stand in line for its migration."""
+    for node in nodes:
+        node.launch()
+    for node in nodes:
+        node.await_ports()
