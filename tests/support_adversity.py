@@ -156,7 +156,7 @@ class AdverseSite:
         rows, publishes = self.rows(), tuple(self.crowd.publishes)
         faults += history_faults(publishes, rows, skew)
         faults += name_faults(publishes, self.excused)
-        faults += ban_faults(publishes, self.banner.bans)
+        faults += ban_faults(publishes, self.banner.bans, self.excused)
         faults += [f"nobody is live as stay-{name}" for name in "ab" if f"stay-{name}" not in self._live()]
         if time.monotonic() - self.viewer.heard_at > HEARD_SECONDS:
             faults.append("the viewer of stay-a at b sees nothing")

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 NEAR_SECONDS = 8.0
 # A publisher hears of its end a moment after its successor has been let in, perhaps.
 OVERLAP_SECONDS = 2.0
-# A ban whose message was lost is read from the store every 2 s; a publish that is under way then has its answer.
+# A ban whose message was lost is read from the store every 2 s. A publish that is under way then is cut if let in.
 BAN_HEARD_SECONDS = 5.0
-BAN_ADMITS_SECONDS = 2.0
 
 
 @dataclass(slots=True, eq=False)
@@ -113,19 +112,24 @@ def name_faults(publishes: Iterable[Publish], excused: Sequence[tuple[float, flo
     return faults
 
 
-def ban_faults(publishes: Iterable[Publish], bans: Iterable[Ban]) -> list[str]:
-    """No publish of a name is let in, or lives on, while it is forbidden."""
+def ban_faults(
+    publishes: Iterable[Publish], bans: Iterable[Ban], excused: Sequence[tuple[float, float]] = ()
+) -> list[str]:
+    """No publish asked for while its name is forbidden is let in, but for times in which word of a ban may be late
+    (``excused``); and none ever lives on."""
     now = time.time()
     faults = []
     for ban in bans:
         for publish in publishes:
             if publish.stream != ban.stream or publish.started_at is None:
                 continue
-            if ban.since + BAN_ADMITS_SECONDS < publish.started_at < ban.until:
-                faults.append(f"{publish} was let in though forbidden from {ban.since} to {ban.until}")
-            lived_to = min(publish.ended_at or now, ban.until)
-            if publish.started_at < ban.since and lived_to > ban.since + BAN_HEARD_SECONDS:
-                faults.append(f"{publish} lived on though forbidden from {ban.since} to {ban.until}")
+            told = f"{publish}, asked for at {publish.asked_at}, {{}} though forbidden from {ban.since} to {ban.until}"
+            is_excused = any(since <= publish.asked_at <= to for since, to in excused)
+            if ban.since <= publish.asked_at and publish.started_at < ban.until and not is_excused:
+                faults.append(told.format("was let in"))
+            heard_by = max(ban.since, publish.started_at) + BAN_HEARD_SECONDS
+            if publish.started_at < ban.until and min(publish.ended_at or now, ban.until) > heard_by:
+                faults.append(told.format("lived on"))
     return faults
 
 

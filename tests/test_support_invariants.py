@@ -58,6 +58,11 @@ def test_publish_of_a_forbidden_name_is_found_out() -> None:
     assert "was let in" in ban_faults(ALL, [Ban("one", AT - 9, AT + 20)])[0]
     assert "lived on" in ban_faults(ALL, [Ban("one", AT + 1)])[0]
     assert "lived on" in ban_faults(ALL, [Ban("two", time.time() - 60)])[0]
+    asked = AT - 1, AT + 1
+    assert "was let in" in ban_faults([Publish("a", "one", AT, 1, AT + 1, AT + 2)], [Ban("one", AT)])[0]
+    assert not ban_faults([Publish("a", "one", AT, 1, AT + 1, AT + 2)], [Ban("one", AT)], [asked])
+    assert "lived on" in ban_faults([Publish("a", "one", AT, 1, AT + 1, AT + 9)], [Ban("one", AT)], [asked])[0]
+    assert not ban_faults([Publish("a", "one", AT, 1, AT + 1, AT + 2)], [Ban("one", AT + 0.5)]), "it was under way"
     assert not ban_faults(ALL, [Ban("one", AT + 1, AT + 4)]), "a ban may be over before it is known"
 
 
