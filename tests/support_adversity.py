@@ -31,6 +31,7 @@ HEARD_SECONDS = 3.0
 # A list is at most 6 s old (docs/explain/cluster.md); and as much for a busy machine.
 LIST_AGE_SECONDS = 12.0
 CALLERS = 2
+LOG_LINES = 200
 
 
 def clock_library() -> Path:
@@ -143,6 +144,9 @@ class AdverseSite:
 
         with contextlib.suppress(AssertionError):
             until(is_right, SETTLE_SECONDS, 0.3)
+        if found:
+            for node in self.nodes:  # the folder may be gone by the time somebody reads this
+                print(f"--- {node.name}", *node.log.read_text().splitlines()[-LOG_LINES:], sep="\n")
         assert not found, "\n".join(found[:20])
         self.crowd.wake()
 

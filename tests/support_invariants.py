@@ -4,13 +4,14 @@ Rule: nothing here touches a service. Each function returns what is wrong, a lin
 seconds of the tests' own clock; those in rows are of a node's, which may differ from it by ``skew``.
 """
 
+import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-# From an encoder's connecting to its row's time, on a busy machine and with a store that is late.
-NEAR_SECONDS = 8.0
+# A node that is behind may let in an encoder that has given up, of which nobody hears.
+LATE_SECONDS = 8.0
 # A publisher hears of its end a moment after its successor has been let in, perhaps.
 OVERLAP_SECONDS = 2.0
 # A ban whose message was lost is read from the store every 2 s. A publish that is under way then is cut if let in.
@@ -35,8 +36,21 @@ class Publish:
         """Acknowledged, and its connection is whole."""
         return self.started_at is not None and self.ended_at is None
 
+    @property
+    def asked_from(self) -> int:
+        """The earliest time that its row may have."""
+        return math.floor(self.asked_at)
+
+    @property
+    def asked_to(self) -> float:
+        """The latest."""
+        if self.started_at is not None or self.ended_at is None:
+            return self.started_at or time.time()
+        return self.ended_at if self.refused else self.ended_at + LATE_SECONDS
+
     def __str__(self) -> str:
-        return f"{self.stream} at {self.node} from port {self.port}, {self.started_at} to {self.ended_at}"
+        times = f"asked at {self.asked_at:.3f}, live from {self.started_at} to {self.ended_at}"
+        return f"{self.stream} at {self.node} from port {self.port}, {times}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +91,9 @@ def history_faults(publishes: Iterable[Publish], rows: Sequence[Row], skew: floa
             faults.append(f"{row} ends before it begins")
     explained: set[int] = set()
     for publish in publishes:
-        near = NEAR_SECONDS + skew
+        # Another may have had the same port before or after: a row's time is when its encoder asked, in whole seconds.
         of_peer = by_peer.get((publish.node, publish.stream, publish.port), [])
-        mine = [row for row in of_peer if abs(row.pub_time - publish.asked_at) <= near]
+        mine = [row for row in of_peer if publish.asked_from - skew <= row.pub_time <= publish.asked_to + skew]
         explained |= {id(row) for row in mine}
         opened = sum(row.is_open for row in mine)
         if publish.started_at is not None:
@@ -123,7 +137,7 @@ def ban_faults(
         for publish in publishes:
             if publish.stream != ban.stream or publish.started_at is None:
                 continue
-            told = f"{publish}, asked for at {publish.asked_at}, {{}} though forbidden from {ban.since} to {ban.until}"
+            told = f"{publish}, {{}} though forbidden from {ban.since} to {ban.until}"
             is_excused = any(since <= publish.asked_at <= to for since, to in excused)
             if ban.since <= publish.asked_at and publish.started_at < ban.until and not is_excused:
                 faults.append(told.format("was let in"))

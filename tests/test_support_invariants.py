@@ -27,6 +27,7 @@ def test_history_that_is_right_is_found_right() -> None:
     [
         ([*ROWS, ROWS[0]], "there 2 times"),
         ([*ROWS, Row("9", "a", "one", 4000, int(AT), int(AT) + 4)], "has 2 rows"),
+        ([*ROWS, Row("9", "a", "one", 4000, int(AT) + 1, int(AT) + 4)], "is nobody's"),
         ([*ROWS, Row("2", "b", "two", 4001, int(AT), int(AT) + 4)], "has 2 rows"),
         (ROWS[:1], "has 0 rows"),
         (ROWS[1:], "has 0 rows"),
@@ -41,6 +42,13 @@ def test_history_that_is_right_is_found_right() -> None:
 )
 def test_history_that_is_wrong_is_found_out(rows: list[Row], what: str) -> None:
     assert any(what in fault for fault in history_faults(ALL, rows))
+
+
+def test_port_that_two_had_one_after_the_other_confuses_nobody() -> None:
+    again = Publish("a", "one", AT + 4, 4002, AT + 4.1, AT + 6)
+    assert not history_faults([*ALL, again], [*ROWS, ERROR, Row("5", "a", "one", 4002, int(AT) + 4, int(AT) + 6)])
+    late = Row("5", "a", "one", 4000, int(AT) + 4, int(AT) + 6)
+    assert any("is nobody's" in fault for fault in history_faults(ALL, [*ROWS, late]))
 
 
 def test_two_of_a_name_are_found_out_unless_excused() -> None:
