@@ -411,3 +411,62 @@ async def test_a_relay_address_that_comes_late_is_shown_at_once(nodes: tuple[Nod
     await a.peers.post()
     await b.peers.follow()
     assert b.peers.find(session.key.name) == "10.0.0.1:7001"
+
+
+# -- a viewer who is faster than the snapshot
+
+
+async def test_who_asks_for_a_stream_that_has_just_begun_waits_for_its_snapshot(nodes: tuple[Node, Node]) -> None:
+    a, b = nodes
+    a.peers.show_relay("a:1")
+    session = a.publish(key("new"))
+    assert await a.membership.claims.take(session)
+    hearing = asyncio.create_task(b.peers.hears_of(key("new").name))
+    await asyncio.sleep(0)
+    assert not hearing.done()
+    await b.peers.follow()  # of nothing yet
+    await a.show()
+    await b.peers.follow()
+    assert await hearing
+    assert await b.peers.hears_of(key("new").name), "known by now"
+
+
+async def test_nobody_waits_for_a_name_that_nobody_holds_or_whose_holder_shows_nothing(
+    nodes: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = nodes
+    monkeypatch.setattr(peers_module, "HEAR_SECONDS", 60.0)
+    assert not await b.peers.hears_of(key("none").name)
+    assert await a.membership.claims.take(a.publish(key("mute")))
+    monkeypatch.setattr(peers_module, "HEAR_SECONDS", 0.01)
+    assert not await b.peers.hears_of(key("mute").name)
+
+
+async def test_who_may_wait_for_a_stream_and_how_often_redis_is_asked_is_bounded(
+    nodes: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = nodes
+    monkeypatch.setattr(peers_module, "HEARERS_LIMIT", 2)
+    assert await a.membership.claims.take(a.publish(key("mute")))
+    waiting = [asyncio.create_task(b.peers.hears_of(key("mute").name)) for _ in range(2)]
+    await asyncio.sleep(0)
+    assert not await b.peers.hears_of(key("mute").name)
+    assert not any(task.done() for task in waiting)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    asked = 0
+
+    async def is_held(name: object) -> bool:
+        nonlocal asked
+        asked += 1
+        return False
+
+    monkeypatch.setattr(b.peers, "_is_held", is_held)
+    b.clock.now += 1
+    for _ in range(2 * peers_module.ASKS_PER_SECOND):
+        assert not await b.peers.hears_of(key("none").name)
+    assert asked == peers_module.ASKS_PER_SECOND
+    b.clock.now += 1
+    assert not await b.peers.hears_of(key("none").name)
+    assert asked == peers_module.ASKS_PER_SECOND + 1

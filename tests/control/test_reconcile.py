@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -125,6 +126,29 @@ def test_beat_vouches_for_this_process_and_ends_those_nobody_vouches_for(
     (row,) = still.history.rows.values()
     assert (row.fin_time, row.reason) == (EPOCH, Reason.CRASH)
     assert f"session {lost.session_id} of a dead process" in caplog.text
+
+
+def test_nobody_is_declared_dead_by_who_was_without_the_store_too(still: Still) -> None:
+    still.loop.run(still.house.reconcile.start())
+    running(still)
+    other = still.build("boot-2", node_id="node-2")
+    still.loop.run(other.reconcile.start())
+    beating = still.loop.create_task(other.reconcile.run())
+    session = replace(facts(), boot_id="boot-2")
+    still.history.live[session.session_id] = session
+    still.loop.advance(2 * LEASE_SECONDS)
+    still.history.down = StoreUnavailable("down")
+    still.loop.advance(2 * LEASE_SECONDS)
+    still.history.down = None
+    still.loop.run(still.house.reconcile.beat())  # before the other's
+    still.loop.run(still.build("boot-3", node_id="node-3").reconcile.start())
+    assert session.session_id in still.history.live
+    still.loop.advance(2 * LEASE_SECONDS)
+    assert not still.history.rows
+    beating.cancel()
+    still.loop.advance(2 * LEASE_SECONDS)
+    (row,) = still.history.rows.values()
+    assert (row.facts, row.reason) == (session, Reason.CRASH)
 
 
 def test_purge_deletes_history_older_than_the_retention(still: Still) -> None:

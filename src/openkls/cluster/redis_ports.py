@@ -21,6 +21,7 @@ from openkls.cluster.link import (
     PROBE_SECONDS,
     RedisLink,
     heed_cancellation,
+    own_cancellation,
 )
 from openkls.domain.keys import StreamName
 from openkls.domain.ports import LEASE_SECONDS, Hold, Posted
@@ -153,7 +154,8 @@ class RedisBus:
         """BusPort.listen. A lost connection puts the whole link in doubt, which says so and tries it."""
         while True:
             try:
-                await self._listen(receive, connected)
+                with own_cancellation():
+                    await self._listen(receive, connected)
             except FAULTS as error:
                 heed_cancellation()
                 self._link.doubt(error)

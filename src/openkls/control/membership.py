@@ -50,7 +50,9 @@ class Membership:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.claims = Claims(claims, link, registry, endings, node_id, clock, monotonic)
-        self.peers = Peers(snapshots, link, registry, viewers, boot_id, node, self._tell_shown, clock, monotonic)
+        self.peers = Peers(
+            snapshots, link, registry, viewers, boot_id, node, self._tell_shown, clock, monotonic, claims.is_held
+        )
         self.signals = Signals(
             bus, claims, forbids, registry, reconcile.sync_soon, self.peers.follow_soon, self.peers.lists, clock
         )

@@ -8,6 +8,10 @@ streams or viewers, as their readings change; one that has neither only renews i
 made less often, so that making it costs at most POST_SHARE of the time. The others read what is new when they are told
 so, and every FOLLOW_SECONDS. So a reading is at most 3 + 2 s old, plus the way. Rows are made out of a snapshot when
 somebody asks for its app, once.
+
+A viewer may be faster than the snapshot that shows its stream. One who asks for a name that nobody shows has Redis
+asked once whether somebody holds it, and waits for the snapshot if so. Of viewers who come by the thousand for what is
+not live a few are asked for, the others are told at once.
 """
 
 import asyncio
@@ -23,6 +27,7 @@ from openkls.control.snapshot import RemoteStream, Snapshot, Watched, build_snap
 from openkls.domain.errors import ClusterUnavailable
 from openkls.domain.keys import StreamKey, StreamName
 from openkls.domain.ports import Link, Posted, SnapshotsPort
+from openkls.domain.rates import Rates
 from openkls.domain.registry import Registry
 from openkls.domain.viewers import Audience, PullProtocol, Viewers
 
@@ -35,6 +40,11 @@ POST_SHARE = 0.05
 LOOK_SECONDS = 0.25
 FOLLOW_SECONDS = 2.0
 FOLLOW_LEAST_SECONDS = 0.25
+# From a claim to the snapshot here: POST_LEAST_SECONDS, LOOK_SECONDS, FOLLOW_LEAST_SECONDS, and the way.
+HEAR_SECONDS = 2.0
+# Those who wait for that, and how often Redis is asked.
+HEARERS_LIMIT = 64
+ASKS_PER_SECOND = 50
 # A Redis is restarted, or fails over, within that time; what was live a minute ago is no answer any more.
 STALE_SECONDS = 60.0
 # Those that show nothing right after an outage have perhaps not come to it yet.
@@ -75,8 +85,10 @@ class Peers:
         tell_shown: Callable[[], Awaitable[object]],
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
+        is_held: Callable[[StreamName], Awaitable[bool]] | None = None,
     ) -> None:
-        """``tell_shown`` tells the others that there is something new to read."""
+        """``tell_shown`` tells the others that there is something new to read; ``is_held`` asks whether any process has
+        claimed a name, and raises ClusterUnavailable."""
         self._port = port
         self._link = link
         self._registry = registry
@@ -91,6 +103,10 @@ class Peers:
         self._merged: dict[tuple[str, str], tuple[int, Elsewhere]] = {}
         self._followed_at = monotonic()
         self._follow_now = asyncio.Event()
+        self._is_held = is_held
+        self._followed = asyncio.Event()
+        self._hearers = 0
+        self._asks = Rates()
         self._post_now = False
         self._relay = ""
         self._number = 0
@@ -150,6 +166,27 @@ class Peers:
                     return snapshot.relay
         return None
 
+    async def hears_of(self, name: StreamName) -> bool:
+        """Whereabouts.hears_of."""
+        if self.find(name) is not None:
+            return True
+        if self._is_held is None or self._hearers >= HEARERS_LIMIT:
+            return False
+        if self._asks.take((), ASKS_PER_SECOND, 1.0, self._monotonic()):
+            return False
+        self._hearers += 1
+        try:
+            if not await self._is_held(name):
+                return False
+            async with asyncio.timeout(HEAR_SECONDS):
+                while self.find(name) is None:
+                    await self._followed.wait()
+        except (ClusterUnavailable, TimeoutError):
+            return False
+        finally:
+            self._hearers -= 1
+        return True
+
     def show_relay(self, address: str) -> None:
         """Show the others where this process's streams are relayed from, from the next snapshot on."""
         self._relay = address
@@ -180,6 +217,9 @@ class Peers:
                 log.error("the snapshot of process %s cannot be read: %s", boot_id, error)
                 self._known.pop(boot_id, None)
             self._changes += 1
+        # Each event wakes those who wait for it, and is followed by another.
+        self._followed.set()
+        self._followed = asyncio.Event()
         if self._link.up_seconds >= RESTORE_SECONDS:
             self._forget([boot_id for boot_id in self._known if boot_id not in found])
 

@@ -329,6 +329,11 @@ class Whereabouts(Protocol):
         to. Answered from memory, and so perhaps seconds old."""
         ...
 
+    async def hears_of(self, name: StreamName) -> bool:
+        """Whether ``find`` knows the name, after a short wait where it does not and another process has only just begun
+        to publish it. Raises nothing."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class PushServer:
