@@ -35,8 +35,9 @@ LOG_LINES = 200
 
 
 def clock_library() -> Path:
-    """libfaketime, wherever the system keeps it."""
-    found = sorted(Path("/usr/lib").glob("**/faketime/libfaketime.so.1"))
+    """libfaketime for programs with threads, wherever the system keeps it; under the other one a node stood still for
+    seconds now and then."""
+    found = sorted(Path("/usr/lib").glob("**/faketime/libfaketimeMT.so.1"))
     assert found, "libfaketime is not installed; on Debian: apt-get install faketime"
     return found[0]
 
