@@ -214,6 +214,26 @@ def test_loops_outlive_a_store_that_is_away_and_say_so_once(still: Still, caplog
     assert caplog.text.count("the store answers again") == 1
 
 
+def test_process_that_others_took_for_dead_takes_its_sessions_back(
+    still: Still, caplog: pytest.LogCaptureFixture
+) -> None:
+    still.loop.run(still.house.reconcile.start())
+    session = live(still)
+    other = still.build("boot-2", node_id="node-2")
+    still.loop.run(other.reconcile.start())
+    still.loop.advance(LEASE_SECONDS + 1.0)
+    still.loop.run(other.reconcile.beat())
+    assert still.history.rows[session.facts.session_id].reason is Reason.CRASH
+    still.history.down_after = StoreUnavailable("late")
+    with pytest.raises(StoreUnavailable):
+        still.loop.run(still.house.reconcile.beat())
+    still.history.down_after = None
+    still.loop.run(still.house.reconcile.beat())
+    still.loop.run(still.house.reconcile.beat())
+    assert (still.history.live, still.history.rows) == ({session.facts.session_id: session.facts}, {})
+    assert caplog.text.count("1 of its sessions had been ended and live on") == 1
+
+
 def test_prune_says_nothing_about_the_store(still: Still, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PRUNE_SECONDS", 30.5)
     running(still)

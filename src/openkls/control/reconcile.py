@@ -7,7 +7,8 @@ SYNC_SECONDS the rows above the versions known are read again: a row whose write
 process wrote, is late by seconds, not lost.
 
 While the store is away nobody's heartbeat gets there. Whoever comes back to it first finds all others silent for longer
-than their lease: only who has been in touch for a whole lease declares others dead.
+than their lease: only who has been in touch for a whole lease declares others dead. A process that was declared dead
+and lives, as it alone had lost its way to the store, takes its sessions back with its next heartbeat.
 """
 
 import asyncio
@@ -71,6 +72,8 @@ class Reconcile:
         self._next_reading: asyncio.Task[None] | None = None
         self._sync_now = asyncio.Event()
         self._in_touch_since: float | None = None
+        self._forgotten = False
+        """Others took this process for dead, and what they did about it is not undone yet."""
         self.store_reachable = True
 
     async def start(self) -> int:
@@ -132,7 +135,9 @@ class Reconcile:
         now = int(self._clock())
         began = asyncio.get_running_loop().time()
         try:
-            await self._history.heartbeat(self._boot_id, now)
+            self._forgotten |= not await self._history.heartbeat(self._boot_id, now)
+            if self._forgotten:
+                await self._revive()
         except StoreUnavailable:
             self._in_touch_since = None
             raise
@@ -142,6 +147,11 @@ class Reconcile:
         ended = await self._history.close_lapsed(self._node_id, self._boot_id, now - LEASE_SECONDS if judges else 0)
         for facts in ended:
             log.warning("session %s of a dead process ended at its last heartbeat", facts.session_id)
+
+    async def _revive(self) -> None:
+        revived = await self._history.revive([session.facts for session in self._registry.sessions()])
+        self._forgotten = False
+        log.warning("others took this process for dead; %d of its sessions had been ended and live on", len(revived))
 
     async def purge(self) -> None:
         """Delete history older than the retention. Raises StoreUnavailable."""

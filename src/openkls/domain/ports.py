@@ -7,7 +7,7 @@ Rule of every ephemeral port (claims, snapshots, bus, rates): what it keeps live
 at any time; a method answers within its deadline, or raises ``ClusterUnavailable`` and may have done its work.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -94,8 +94,14 @@ class HistoryPort(Protocol):
         """Record that a process began; its first heartbeat."""
         ...
 
-    async def heartbeat(self, boot_id: str, now: int) -> None:
-        """Record that the process lives, and with it all its sessions."""
+    async def heartbeat(self, boot_id: str, now: int) -> bool:
+        """Record that the process lives, and with it all its sessions. False when it had been declared dead since the
+        last time: it is known again, and its sessions are to be revived."""
+        ...
+
+    async def revive(self, sessions: Sequence[SessionFacts]) -> list[SessionFacts]:
+        """Make those of these live sessions of this process live again that another one has ended with reason crash;
+        returns them. Asked at the moment at which they live: what is written of them later comes later."""
         ...
 
     async def end_boot(self, boot_id: str) -> None:
@@ -115,7 +121,8 @@ class HistoryPort(Protocol):
         ...
 
     async def close(self, row: HistoryRow) -> None:
-        """Record that a session is over, whether or not it had been opened here; the first row of a session stays."""
+        """Record that a session is over, whether or not it had been opened here; the first row of a session stays,
+        unless that is the declaration of a process as dead that turns out to have lived."""
         ...
 
     async def purge(self, before: int) -> int:
