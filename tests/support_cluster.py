@@ -44,6 +44,8 @@ class StallingProxy:
         self._carries.set()
         self._refuses = False
         self._ended = False
+        self.carried_bytes = 0
+        """Both ways."""
         self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -120,6 +122,7 @@ class StallingProxy:
             while piece := source.recv(65536):
                 self._carries.wait()
                 sink.sendall(piece)
+                self.carried_bytes += len(piece)
         for each in (source, sink):
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)

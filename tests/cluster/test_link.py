@@ -14,6 +14,7 @@ from openkls.cluster import RedisCluster, open_cluster
 from openkls.cluster.link import CONNECTIONS_LIMIT
 from openkls.domain.errors import ClusterUnavailable
 from openkls.domain.keys import StreamName
+from openkls.domain.ports import Part
 from support_cluster import StallingProxy
 from tools.redis import RedisServer
 
@@ -181,7 +182,7 @@ async def test_a_loop_that_is_cancelled_ends_whatever_redis_was_doing(redis_serv
         async def ask(asked: RedisCluster) -> None:
             while True:
                 with contextlib.suppress(ClusterUnavailable):
-                    await asked.snapshots.newer({})
+                    await asked.snapshots.newer(list(Part), {})
                 await asyncio.sleep(0)
 
         loops = [cluster.run(), cluster.bus.listen(lambda message: None, lambda: None), ask(cluster)]

@@ -267,9 +267,17 @@ class ClaimsPort(Protocol):
         ...
 
 
+class Part(StrEnum):
+    """The parts of a snapshot; who has no lists to answer needs no readings."""
+
+    NAMES = "names"
+    READINGS = "readings"
+
+
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """A snapshot as it was posted; ``number`` differs from that of the one before it."""
+    """A part of a snapshot as it was posted; ``number`` differs from that of the part before it, unless that had the
+    same payload."""
 
     number: int
     payload: bytes = field(repr=False)
@@ -278,20 +286,22 @@ class Posted:
 class SnapshotsPort(Protocol):
     """What each process shows to the others, under a lease of LEASE_SECONDS."""
 
-    async def post(self, boot_id: str, snapshot: Posted) -> None:
-        """Show this instead of what was shown, and renew the lease."""
+    async def post(self, boot_id: str, snapshot: Mapping[Part, Posted]) -> None:
+        """Show this, all parts of it, instead of what was shown, and renew the lease."""
         ...
 
     async def renew(self, boot_id: str, number: int) -> bool:
-        """Renew the lease of what is shown; False when it is not, or no longer, snapshot ``number``."""
+        """Renew the lease of what is shown; False when that has not, or no longer, the readings ``number``."""
         ...
 
     async def withdraw(self, boot_id: str) -> None:
         """Show nothing any more. Idempotent."""
         ...
 
-    async def newer(self, known: Mapping[str, int]) -> dict[str, Posted | None]:
-        """Of every process that shows something: its snapshot, or None when it is still the ``known`` number."""
+    async def newer(
+        self, parts: Sequence[Part], known: Mapping[str, Mapping[Part, int]]
+    ) -> dict[str, dict[Part, Posted]]:
+        """Of every process that shows something, those of the ``parts`` whose number is not the ``known`` one."""
         ...
 
 
