@@ -92,8 +92,8 @@ class Peers:
         is_held: Callable[[StreamName], Awaitable[bool]] | None = None,
     ) -> None:
         """``has_lists``: ``app`` is asked, so that readings are read too. ``tell_shown`` tells the others that there is
-        something new to read, and whether names are. ``is_held`` asks whether any process has claimed a name, and raises
-        ClusterUnavailable."""
+        something new to read, and whether names are. ``is_held`` asks whether any process has claimed a name, and
+        raises ClusterUnavailable."""
         self._port = port
         self._link = link
         self._registry = registry
