@@ -89,6 +89,14 @@ def way_to_postgres_is_cut(site: AdverseSite) -> None:
     site.to_postgres.carry()
 
 
+def way_to_postgres_is_cut_for_longer_than_a_lease(site: AdverseSite) -> None:
+    """Then the others declare the node dead, and it has to take its sessions back."""
+    site.to_postgres.cut()
+    site.to_postgres.refuse()
+    site.go_on(LEASE_SECONDS + 8)
+    site.to_postgres.carry()
+
+
 def way_to_redis_stalls(site: AdverseSite) -> None:
     with site.doubt():
         site.to_redis.stall()
@@ -137,6 +145,7 @@ FAULTS: tuple[Fault, ...] = (
     redis_is_killed_and_comes_back_with_its_data,
     way_to_postgres_stalls,
     way_to_postgres_is_cut,
+    way_to_postgres_is_cut_for_longer_than_a_lease,
     way_to_redis_stalls,
     way_to_redis_is_cut,
     way_to_the_relay_port_stalls,
