@@ -60,7 +60,8 @@ def assert_holds(given: Any, wanted: Any) -> None:
         for one, other in zip(given, wanted, strict=True):
             assert_holds(one, other)
     else:
-        assert (type(given) is type(wanted) or isinstance(given, float)) and given == wanted
+        assert type(given) is type(wanted) or isinstance(given, float)
+        assert given == wanted
 
 
 @ids
