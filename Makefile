@@ -8,7 +8,7 @@ API_FUZZ_SECONDS ?= 600
 INGEST_FUZZ_SECONDS ?= 600
 SOAK_SECONDS ?= 1800
 
-.PHONY: serve demo cluster test sdks test-cluster check lint bench fuzz soak clean
+.PHONY: serve demo cluster test sdks test-e2e test-rest test-cluster check lint bench fuzz soak clean
 
 # The pinned, hash-checked dependencies; openkls itself is installed editable, without resolving again.
 $(VENV)/.serve: requirements/serve.txt pyproject.toml
@@ -39,7 +39,14 @@ test: $(VENV)/.dev
 	@set -e; for layer in $(COVERED); do \
 	  $(PYTEST) tests/$$layer --cov=openkls.$$layer --cov-branch --cov-fail-under=100 --cov-report=term-missing:skip-covered; \
 	done
-	$(PYTEST) tests $(foreach layer,$(COVERED),--ignore=tests/$(layer))
+	$(MAKE) --no-print-directory --output-sync=target --jobs=2 test-e2e test-rest
+
+# Two halves that wait for processes and clocks most of the time, and so run side by side.
+test-e2e: $(VENV)/.dev
+	$(PYTEST) tests/e2e
+
+test-rest: $(VENV)/.dev
+	$(PYTEST) tests --ignore=tests/e2e $(foreach layer,$(COVERED),--ignore=tests/$(layer))
 
 # Whole clusters as processes: failures, restarts, relays. On a busy machine single ones have failed.
 test-cluster: $(VENV)/.dev

@@ -28,13 +28,13 @@ from openkls.client import Client
 from openkls.cluster import RedisCluster, open_cluster
 from openkls.codec import flv
 from openkls.codec.rtmp.client import Mode
-from openkls.control.snapshot import Snapshot, build_snapshot
+from openkls.control.snapshot import Names, Readings, build_snapshot
 from openkls.domain.blacklist import Blacklist
 from openkls.domain.keys import StreamName
-from openkls.domain.ports import Hold
+from openkls.domain.ports import Hold, Part, Posted
 from openkls.domain.registry import Registry
 from openkls.domain.viewers import Viewers
-from tests.support_cluster import Node
+from tests.support_cluster import Node, StallingProxy
 from tests.support_service import ACCESS_KEY, SECRET_KEY
 from tools.redis import RedisServer
 
@@ -44,6 +44,8 @@ LISTS: Final = 30
 ROUNDS: Final = 200
 CLAIMS: Final = 20_000
 CLAIMERS: Final = 64
+PROCESSES: Final = 200
+LOOKS: Final = 300
 COUNTED_SECONDS: Final = 30
 # Two snapshots and two readings of them.
 SETTLE_SECONDS: Final = 8
@@ -57,6 +59,7 @@ def main(options: Sequence[str] = ()) -> None:
         redis.start()
         try:
             asyncio.run(_claims(redis))
+            asyncio.run(_looks(redis))
             asyncio.run(_snapshots())
             _lists(Path(folder), redis)
             _bans(Path(folder), redis)
@@ -92,24 +95,48 @@ async def _renewals(cluster: RedisCluster, names: list[StreamName]) -> None:
     print(f"renewal of {STREAMS} claims            {spread(times)}")
 
 
+async def _looks(redis: RedisServer) -> None:
+    """What Redis does for a media process that looks at many others, of whom none has other names."""
+    cluster = await open_cluster(redis.url, "looks:")
+    boots = [f"{number:032x}" for number in range(PROCESSES)]
+    number = int(time.time() * 1000)
+    for boot in boots:
+        await cluster.snapshots.post(boot, {part: Posted(number, bytes(6500)) for part in Part})
+    known = {boot: {Part.NAMES: number} for boot in boots}
+    times = []
+    for _ in range(5):
+        await cluster.link.redis.config_resetstat()
+        for _ in range(LOOKS):
+            assert not any((await cluster.snapshots.newer([Part.NAMES], known)).values())
+        times.append((await cluster.link.redis.info("commandstats"))["cmdstat_evalsha"]["usec_per_call"])
+    low, high = min(times), max(times)
+    print(f"a look at {PROCESSES} other processes     {median(times):.0f} us of Redis, {low:.0f} to {high:.0f}")
+    await cluster.close()
+
+
 async def _snapshots() -> None:
     """What a node shows of a stream with a viewer, made and read without a service; the reading is an API node's."""
     registry, viewers = Registry(Blacklist()), Viewers()
     filled = Filled(registry, viewers)
     filled.fill(STREAMS // NODES)
     filled.feed()
-    made, read = [], []
+    made, read, found = [], [], []
     for _ in range(20):
         begin = time.process_time()
-        payload = await build_snapshot("0" * 32, "127.0.0.1", registry, viewers, int(time.time()), time.monotonic())
+        parts = await build_snapshot("0" * 32, "127.0.0.1", registry, viewers, int(time.time()), time.monotonic())
         made.append((time.process_time() - begin) * 1e6 / (STREAMS // NODES))
         begin = time.process_time()
-        await Snapshot(payload).app("demo", "live")
+        await Readings(parts[Part.READINGS]).app("demo", "live")
         read.append((time.process_time() - begin) * 1e6 / (STREAMS // NODES))
-    print(f"snapshot                           {len(payload) / (STREAMS // NODES):.0f} bytes a stream")
+        begin = time.process_time()
+        assert not Names(parts[Part.NAMES]).has(StreamName("demo", "live", "none"))
+        found.append((time.process_time() - begin) * 1e6 / (STREAMS // NODES))
+    sizes = {part: len(parts[part]) / (STREAMS // NODES) for part in Part}
+    print(f"snapshot                           readings {sizes[Part.READINGS]:.0f} bytes a stream")
+    print(f"                                   names {sizes[Part.NAMES]:.1f}, read in {median(found):.2f} us a stream")
     tracemalloc.start()
-    snapshot = Snapshot(payload)
-    await snapshot.app("demo", "live")
+    readings = Readings(parts[Part.READINGS])
+    await readings.app("demo", "live")
     held_bytes = tracemalloc.get_traced_memory()[0] / (STREAMS // NODES)
     tracemalloc.stop()
     print(f"                                   held, when read, in {held_bytes:.0f} bytes a stream")
@@ -135,11 +162,35 @@ def _lists(folder: Path, redis: RedisServer) -> None:
             f"{count / COUNTED_SECONDS / STREAMS:.5f} for each stream and second"
         )
         print(f"Redis traffic                      {_traffic_kib(redis):.0f} KiB a second out of it")
+        for role in ("api", "media"):
+            carried = _carried_kib(folder, redis, role)
+            print(f"{f'and with one more of role {role}':34} {carried:.1f} KiB a second, both ways")
     with _filled(folder, "alone", None) as (orders, port):
         orders(f"fill {STREAMS}")
         orders("feed")
         time.sleep(SETTLE_SECONDS)
         print(f"list of {STREAMS} of one node's own   {_list_times(port)}")
+
+
+def _carried_kib(folder: Path, redis: RedisServer, role: str) -> float:
+    """What goes between Redis and a process that has no streams, once it knows those of the others."""
+    proxy = StallingProxy(redis.port)
+    node = Node(folder, role, f"sqlite:///{folder}/lists.db", f"redis://127.0.0.1:{proxy.port}/0")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "openkls", "serve", "--config", str(node.config), "--role", role],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        time.sleep(SETTLE_SECONDS)
+        before = proxy.carried_bytes
+        time.sleep(COUNTED_SECONDS)
+        assert process.poll() is None
+        return (proxy.carried_bytes - before) / COUNTED_SECONDS / 1024
+    finally:
+        process.kill()
+        process.wait(10)
+        proxy.end()
 
 
 def _list_times(port: int) -> str:

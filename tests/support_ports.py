@@ -6,6 +6,7 @@ has been done (a store that did it and failed to say so); ``gate`` holds calls u
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -44,19 +45,38 @@ class MemoryHistory(_Twin):
         super().__init__()
         self.boots: dict[str, tuple[str, int]] = {}
         """node_id and last heartbeat of each process."""
+        self._begun: dict[str, str] = {}
+        self._forgotten: set[str] = set()
         self.live: dict[str, SessionFacts] = {}
         self.rows: dict[str, HistoryRow] = {}
 
     async def begin_boot(self, boot_id: str, node_id: str, now: int) -> None:
         await self._begin("begin_boot")
         self.boots[boot_id] = (node_id, now)
+        self._begun[boot_id] = node_id
         self._end()
 
-    async def heartbeat(self, boot_id: str, now: int) -> None:
+    async def heartbeat(self, boot_id: str, now: int) -> bool:
         await self._begin("heartbeat")
-        if boot_id in self.boots:
-            self.boots[boot_id] = (self.boots[boot_id][0], now)
+        if boot_id in self._begun:
+            if boot_id not in self.boots:
+                self._forgotten.add(boot_id)
+            self.boots[boot_id] = (self._begun[boot_id], now)
         self._end()
+        known = boot_id not in self._forgotten
+        self._forgotten.discard(boot_id)
+        return known
+
+    async def revive(self, sessions: Sequence[SessionFacts]) -> list[SessionFacts]:
+        await self._begin("revive")
+        revived = [
+            facts for facts in sessions if (row := self.rows.get(facts.session_id)) and row.reason is Reason.CRASH
+        ]
+        for facts in revived:
+            del self.rows[facts.session_id]
+            self.live[facts.session_id] = facts
+        self._end()
+        return revived
 
     async def purge(self, before: int) -> int:
         over = [session_id for session_id, row in self.rows.items() if row.fin_time < before]
@@ -68,6 +88,7 @@ class MemoryHistory(_Twin):
         await self._begin("end_boot")
         assert not any(facts.boot_id == boot_id for facts in self.live.values()), "a boot ends after its sessions"
         self.boots.pop(boot_id, None)
+        self._begun.pop(boot_id, None)
         self._end()
 
     async def close_lapsed(self, node_id: str, boot_id: str, lapsed_before: int) -> list[SessionFacts]:
@@ -99,7 +120,9 @@ class MemoryHistory(_Twin):
 
     def _close(self, row: HistoryRow) -> None:
         self.live.pop(row.facts.session_id, None)
-        self.rows.setdefault(row.facts.session_id, row)
+        known = self.rows.get(row.facts.session_id)
+        if known is None or (known.reason is Reason.CRASH and row.reason is not Reason.CRASH):
+            self.rows[row.facts.session_id] = row
 
     async def page(self, query: HistoryQuery) -> HistoryPage:
         await self._begin("page")

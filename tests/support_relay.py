@@ -18,6 +18,8 @@ class MemoryWhereabouts:
         self._houses = houses
         self._own = own
         self.said: dict[StreamName, str | None] = {}
+        self.heard_late: set[StreamName] = set()
+        """Names in ``said`` that are known once somebody waits for them."""
 
     def find(self, name: StreamName) -> str | None:
         if name in self.said:
@@ -27,6 +29,11 @@ class MemoryWhereabouts:
             if house is not self._own and holder is not None and holder.started:
                 return relay_of(house)
         return None
+
+    async def hears_of(self, name: StreamName) -> bool:
+        if name in self.heard_late:
+            self.said.pop(name, None)
+        return self.find(name) is not None
 
 
 def relay_of(house: House) -> str:

@@ -1,4 +1,4 @@
-"""A private Redis for tests, benches and trials: a local binary, on loopback, without persistence.
+"""A private Redis for tests, benches and trials: a local binary, on loopback.
 
 Rule: nothing of it is left when it has been ended; it is ended by its process id. Valkey, its fork, will do.
 """
@@ -26,10 +26,12 @@ def find_redis() -> str:
 
 
 class RedisServer:
-    """A server that keeps nothing: one that was killed comes back empty. ``folder`` takes its log."""
+    """A server that keeps nothing: one that was killed comes back empty; or, where it is ``durable``, with all that it
+    had. ``folder`` takes its log."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, durable: bool = False) -> None:
         self.folder = folder
+        self._durable = durable
         self.log = folder / "redis.log"
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port: int = free.getsockname()[1]
@@ -46,7 +48,8 @@ class RedisServer:
             self.process = subprocess.Popen(  # noqa: S603
                 [
                     *(find_redis(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""),
-                    *("--appendonly", "no", "--dir", str(self.folder), "--daemonize", "no"),
+                    *("--appendonly", "yes" if self._durable else "no", "--appendfsync", "always"),
+                    *("--dir", str(self.folder), "--daemonize", "no"),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -66,6 +69,10 @@ class RedisServer:
         assert self.process is not None
         self.process.kill()
         self.process.wait(STOP_SECONDS)
+
+    def forget(self) -> None:
+        """Lose what a durable one that is dead would come back with."""
+        shutil.rmtree(self.folder / "appendonlydir", ignore_errors=True)
 
     def end(self) -> None:
         """Whatever its state: gone."""

@@ -144,7 +144,7 @@ class Service:
                 f"cluster.url: role {role} needs it: it is how the processes of a service find each other"
             )
         async with AsyncExitStack() as stack:
-            rules = await _open_rules(settings, place, stack)
+            rules = await _open_rules(settings, role, place, stack)
             cap = AddressCap(settings.limits.connections_per_address, settings.api.trusted_networks)
             media = None if role is Role.API else await _serve_media(settings, rules, cap, place.shares_ports, stack)
             openapi = None if role is Role.MEDIA else await _listen_api(settings, rules, stack)
@@ -170,7 +170,7 @@ def _set_limits(caps: tuple[AddressCap, ...], rates: Rates, limits: config.Limit
     rates.enforced = limits.enforce
 
 
-async def _open_rules(settings: Config, place: Place, stack: AsyncExitStack) -> _Rules:
+async def _open_rules(settings: Config, role: Role, place: Place, stack: AsyncExitStack) -> _Rules:
     data_dir = settings.data_dir
     folder = place.folder or data_dir
     stack.callback(store.lock_data_dir(folder).release)
@@ -227,6 +227,7 @@ async def _open_rules(settings: Config, place: Place, stack: AsyncExitStack) -> 
             node_id=node_id,
             boot_id=boot_id,
             node=settings.server.node,
+            has_lists=role is not Role.MEDIA,
         )
         membership = await _join_cluster(settings.cluster.url, join, stack)
     admission = Admission(

@@ -1,6 +1,9 @@
 """What a supervisor decides before it starts anything."""
 
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,7 @@ import pytest
 from openkls import config
 from openkls.cli.logs import Level, LineFormatter
 from openkls.cli.welcome import Endpoints, welcome
-from openkls.cli.workers import Supervisor, as_worker
+from openkls.cli.workers import ORPHAN_EXIT, Supervisor, Worker, as_worker
 from openkls.config import Address, ConfigError
 
 
@@ -66,6 +69,39 @@ def test_a_worker_knows_that_it_is_one(monkeypatch: pytest.MonkeyPatch, tmp_path
     worker = as_worker()
     assert worker is not None
     assert worker.folder(tree(tmp_path)) == tmp_path / "workers" / "media-1"
+
+
+def test_a_worker_that_hangs_ends_all_the_same_when_its_supervisor_has() -> None:
+    program = """if True:
+    import asyncio, time
+    from openkls.cli.workers import Worker
+    async def main():
+        worker = Worker("media-1")
+        worker.outlive_nobody(0.1)
+        await worker.end_with_supervisor(asyncio.Event())
+        print("ready", flush=True)
+        time.sleep(600)
+    asyncio.run(main())
+    """
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", program], **pipes) as worker:  # type: ignore[call-overload]
+        try:
+            assert worker.stdout.readline() == b"ready\n"
+            assert worker.poll() is None
+            worker.stdin.close()
+            assert worker.wait(30) == ORPHAN_EXIT
+        finally:
+            worker.kill()
+
+
+def test_a_worker_whose_supervisor_is_gone_tells_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    monkeypatch.setattr("openkls.cli.workers.STDOUT", writer)
+    try:
+        Worker("media-1").tell(Endpoints(None, Address("127.0.0.1", 1), Address("127.0.0.1", 2)))
+    finally:
+        os.close(writer)
 
 
 def test_a_worker_s_lines_carry_its_name() -> None:

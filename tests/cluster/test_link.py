@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.asyncio import Connection
 
 from openkls.cluster import RedisCluster, open_cluster
 from openkls.cluster.link import CONNECTIONS_LIMIT
 from openkls.domain.errors import ClusterUnavailable
 from openkls.domain.keys import StreamName
+from openkls.domain.ports import Part
 from support_cluster import StallingProxy
 from tools.redis import RedisServer
 
@@ -143,6 +145,35 @@ async def test_listener_says_when_it_may_have_missed_something_and_hears_again(r
         await asyncio.to_thread(proxy.end)
 
 
+@pytest.mark.parametrize(
+    "shown", [RuntimeError("the handler is closed"), AttributeError("writelines"), asyncio.CancelledError()]
+)
+async def test_loops_outlive_whatever_a_broken_connection_shows_as(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, shown: BaseException
+) -> None:
+    connected: list[int] = []
+    tries = 0
+
+    async def break_down(*_: object, **__: object) -> None:
+        nonlocal tries
+        tries += 1
+        raise shown
+
+    async with running(redis_server.url, "broken:") as cluster:
+        listening = asyncio.create_task(cluster.bus.listen(lambda message: None, lambda: connected.append(1)))
+        await eventually(lambda: connected)
+        with monkeypatch.context() as patch:
+            patch.setattr(Connection, "send_packed_command", break_down)
+            with pytest.raises(ClusterUnavailable):
+                await cluster.claims.take(NAME, "a", "1")
+            before = len(connected)
+            await eventually(lambda: tries > 5)
+        await eventually(lambda: cluster.link.up and len(connected) > before)
+        assert await cluster.claims.take(NAME, "a", "1")
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+
+
 async def test_a_loop_that_is_cancelled_ends_whatever_redis_was_doing(redis_server: RedisServer) -> None:
     url = f"redis://127.0.0.1:{redis_server.port}/0"
     for turn in range(30):
@@ -151,7 +182,7 @@ async def test_a_loop_that_is_cancelled_ends_whatever_redis_was_doing(redis_serv
         async def ask(asked: RedisCluster) -> None:
             while True:
                 with contextlib.suppress(ClusterUnavailable):
-                    await asked.snapshots.newer({})
+                    await asked.snapshots.newer(list(Part), {})
                 await asyncio.sleep(0)
 
         loops = [cluster.run(), cluster.bus.listen(lambda message: None, lambda: None), ask(cluster)]

@@ -10,7 +10,7 @@ import pytest
 
 from openkls.cluster.redis_ports import CLAIMS_PER_SCRIPT, SCRIPTS_PER_PIPELINE
 from openkls.domain.keys import StreamName
-from openkls.domain.ports import Hold, Posted
+from openkls.domain.ports import Hold, Part, Posted
 from support_cluster import Ports
 
 NAME = StreamName("demo", "live", "s1")
@@ -138,30 +138,50 @@ async def test_claims_of_a_whole_node_are_renewed_and_released_at_once(ports: Po
 # -- snapshots
 
 
+BOTH = (Part.NAMES, Part.READINGS)
+
+
+def snapshot(number: int, readings: bytes, names_number: int = 0, names: bytes = b"") -> dict[Part, Posted]:
+    return {Part.NAMES: Posted(names_number, names), Part.READINGS: Posted(number, readings)}
+
+
 async def test_snapshot_is_shown_until_it_is_withdrawn(ports: Ports) -> None:
-    assert await ports.snapshots.newer({}) == {}
-    await ports.snapshots.post("boot-1", Posted(1, b"\x00one"))
-    await ports.snapshots.post("boot-2", Posted(7, b""))
-    assert await ports.snapshots.newer({}) == {"boot-1": Posted(1, b"\x00one"), "boot-2": Posted(7, b"")}
+    assert await ports.snapshots.newer(BOTH, {}) == {}
+    one, two = snapshot(1, b"\x00one", 1, b"\xffnames"), snapshot(7, b"", 3)
+    await ports.snapshots.post("boot-1", one)
+    await ports.snapshots.post("boot-2", two)
+    assert await ports.snapshots.newer(BOTH, {}) == {"boot-1": one, "boot-2": two}
     await ports.snapshots.withdraw("boot-1")
     await ports.snapshots.withdraw("boot-1")
-    assert await ports.snapshots.newer({}) == {"boot-2": Posted(7, b"")}
+    assert await ports.snapshots.newer(BOTH, {}) == {"boot-2": two}
 
 
-async def test_snapshot_that_is_known_is_not_sent_again(ports: Ports) -> None:
-    await ports.snapshots.post("boot-1", Posted(1, b"one"))
-    assert await ports.snapshots.newer({"boot-1": 1, "boot-gone": 3}) == {"boot-1": None}
-    await ports.snapshots.post("boot-1", Posted(2, b"two"))
-    assert await ports.snapshots.newer({"boot-1": 1}) == {"boot-1": Posted(2, b"two")}
+async def test_part_of_a_snapshot_that_is_known_or_not_asked_for_is_not_sent(ports: Ports) -> None:
+    one = snapshot(1, b"one", 1, b"names")
+    await ports.snapshots.post("boot-1", one)
+    known = {"boot-1": {Part.NAMES: 1, Part.READINGS: 1}, "boot-gone": {Part.NAMES: 3}}
+    assert await ports.snapshots.newer(BOTH, known) == {"boot-1": {}}
+    assert await ports.snapshots.newer(BOTH, {"boot-1": {Part.NAMES: 1}}) == {
+        "boot-1": {Part.READINGS: one[Part.READINGS]}
+    }
+    two = snapshot(2, b"two", 1, b"names")
+    await ports.snapshots.post("boot-1", two)
+    assert await ports.snapshots.newer(BOTH, known) == {"boot-1": {Part.READINGS: two[Part.READINGS]}}
+    assert await ports.snapshots.newer([Part.NAMES], known) == {"boot-1": {}}
+    assert await ports.snapshots.newer([Part.NAMES], {}) == {"boot-1": {Part.NAMES: two[Part.NAMES]}}
+    three = snapshot(3, b"three", 3, b"other names")
+    await ports.snapshots.post("boot-1", three)
+    assert await ports.snapshots.newer(BOTH, known) == {"boot-1": three}
+    assert await ports.snapshots.newer([Part.NAMES], known) == {"boot-1": {Part.NAMES: three[Part.NAMES]}}
 
 
 async def test_snapshot_that_is_not_renewed_vanishes(ports: Ports) -> None:
-    await ports.snapshots.post("boot-1", Posted(1, b"one"))
-    assert await ports.snapshots.renew("boot-1", 1)
-    assert not await ports.snapshots.renew("boot-1", 2)
-    await ports.lapse("snapshot:")
-    assert await ports.snapshots.newer({"boot-1": 1}) == {}
+    await ports.snapshots.post("boot-1", snapshot(2, b"two", 1))
+    assert await ports.snapshots.renew("boot-1", 2)
     assert not await ports.snapshots.renew("boot-1", 1)
+    await ports.lapse("snapshot:")
+    assert await ports.snapshots.newer(BOTH, {"boot-1": {Part.NAMES: 1, Part.READINGS: 2}}) == {}
+    assert not await ports.snapshots.renew("boot-1", 2)
 
 
 # -- bus

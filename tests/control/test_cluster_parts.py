@@ -15,11 +15,11 @@ from openkls.control.membership import Membership
 from openkls.control.peers import STALE_SECONDS
 from openkls.control.shared_rates import SharedRates
 from openkls.control.signals import CutAnswered, CutAsked
-from openkls.control.snapshot import CHUNK_ROWS, Snapshot, build_snapshot
+from openkls.control.snapshot import CHUNK_ROWS, Names, Readings, build_snapshot
 from openkls.domain.blacklist import Blacklist
 from openkls.domain.errors import BusinessError, ClusterUnavailable
 from openkls.domain.keys import StreamKey
-from openkls.domain.ports import LEASE_SECONDS, Posted
+from openkls.domain.ports import LEASE_SECONDS, Part, Posted
 from openkls.domain.rates import Rates
 from openkls.domain.registry import Registry
 from openkls.domain.session import BreakCode, Session, SessionFacts
@@ -53,7 +53,7 @@ class Down:
 class Node:
     """One process of several on one twin."""
 
-    def __init__(self, name: str, twin: Any, clock: Clock, bans: MemoryBlacklist) -> None:
+    def __init__(self, name: str, twin: Any, clock: Clock, bans: MemoryBlacklist, has_lists: bool = True) -> None:
         self.link, self.viewers, self.clock = Link(), Viewers(), clock
         self.house = House(
             *(MemoryHistory(), bans, MemoryKeys()),
@@ -74,6 +74,7 @@ class Node:
             node_id=name,
             boot_id=f"boot-{name}",
             node=f"{name}.local",
+            has_lists=has_lists,
             clock=clock,
             monotonic=clock,
         )
@@ -132,17 +133,25 @@ async def test_snapshot_is_read_as_it_was_made(count: int) -> None:
         sessions.append(Session(made, FakePublisher(), started=number != 0 or count == 1))
         registry.claim(sessions[-1], 1000)
         viewers.join(made.key.name, PullProtocol.HLS, "1001", 0.0)
-    shown = await Snapshot(await build_snapshot("boot-1", "n.local", registry, viewers, 77, 1.0)).app("demo", "live")
+    parts = await build_snapshot("boot-1", "n.local", registry, viewers, 77, 1.0, "a:1")
+    shown = await Readings(parts[Part.READINGS]).app("demo", "live")
     assert [stream.facts for stream in shown.streams] == [each.facts for each in sessions if each.started]
     assert [stream.read(9.0) for stream in shown.streams] == [each.read(1.0) for each in sessions if each.started]
     assert {stream.read_time(99) for stream in shown.streams} <= {77}
     assert sum(row.online for row in shown.watched) == count
+    names = Names(parts[Part.NAMES])
+    assert names.relay == "a:1"
+    for each in sessions:
+        assert names.has(each.key.name) is names.publishes(each.key) is each.started
+        assert not names.publishes(key(each.key.stream, "push2.demo.local"))
+        assert not names.has(each.key.name._replace(app="other"))
 
 
 def test_snapshot_that_is_none_is_refused() -> None:
     for payload in (b"", b"\x00", b"not one", msgspec.msgpack.encode([1, 2, 3])):
-        with pytest.raises(msgspec.DecodeError):
-            Snapshot(payload)
+        for part in (Names, Readings):
+            with pytest.raises(msgspec.DecodeError):
+                part(payload)
 
 
 # -- peers
@@ -254,9 +263,17 @@ async def test_snapshot_that_cannot_be_read_hides_its_node_and_is_counted(nodes:
     b.publish(key("s1"))
     await b.show()
     await a.peers.follow()
-    await b.peers._port.post("boot-b", Posted(1, b"rubbish"))
+    whole = (await b.peers._port.newer(list(Part), {}))["boot-b"]
+    for number, part in enumerate(Part, 1):
+        await b.peers._port.post("boot-b", {**whole, part: Posted(number, b"rubbish")})
+        await a.peers.follow()
+        assert (await a.listed(), a.peers.malformed) == ([], number)
+        assert not a.peers.lists(key("s1"))
+        assert len(a.peers) == 0
+    await b.show()
     await a.peers.follow()
-    assert (await a.listed(), a.peers.malformed) == ([], 1)
+    assert a.peers.lists(key("s1"))
+    assert len(await a.listed()) == 1
 
 
 # -- signals
@@ -411,3 +428,144 @@ async def test_a_relay_address_that_comes_late_is_shown_at_once(nodes: tuple[Nod
     await a.peers.post()
     await b.peers.follow()
     assert b.peers.find(session.key.name) == "10.0.0.1:7001"
+
+
+# -- a viewer who is faster than the snapshot
+
+
+async def test_who_asks_for_a_stream_that_has_just_begun_waits_for_its_snapshot(nodes: tuple[Node, Node]) -> None:
+    a, b = nodes
+    a.peers.show_relay("a:1")
+    session = a.publish(key("new"))
+    assert await a.membership.claims.take(session)
+    hearing = asyncio.create_task(b.peers.hears_of(key("new").name))
+    await asyncio.sleep(0)
+    assert not hearing.done()
+    await b.peers.follow()  # of nothing yet
+    await a.show()
+    await b.peers.follow()
+    assert await hearing
+    assert await b.peers.hears_of(key("new").name), "known by now"
+
+
+async def test_nobody_waits_for_a_name_that_nobody_holds_or_whose_holder_shows_nothing(
+    nodes: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = nodes
+    monkeypatch.setattr(peers_module, "HEAR_SECONDS", 60.0)
+    assert not await b.peers.hears_of(key("none").name)
+    assert await a.membership.claims.take(a.publish(key("mute")))
+    monkeypatch.setattr(peers_module, "HEAR_SECONDS", 0.01)
+    assert not await b.peers.hears_of(key("mute").name)
+
+
+async def test_who_may_wait_for_a_stream_and_how_often_redis_is_asked_is_bounded(
+    nodes: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = nodes
+    monkeypatch.setattr(peers_module, "HEARERS_LIMIT", 2)
+    assert await a.membership.claims.take(a.publish(key("mute")))
+    waiting = [asyncio.create_task(b.peers.hears_of(key("mute").name)) for _ in range(2)]
+    await asyncio.sleep(0)
+    assert not await b.peers.hears_of(key("mute").name)
+    assert not any(task.done() for task in waiting)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    asked = 0
+
+    async def is_held(name: object) -> bool:
+        nonlocal asked
+        asked += 1
+        return False
+
+    monkeypatch.setattr(b.peers, "_is_held", is_held)
+    b.clock.now += 1
+    for _ in range(2 * peers_module.ASKS_PER_SECOND):
+        assert not await b.peers.hears_of(key("none").name)
+    assert asked == peers_module.ASKS_PER_SECOND
+    b.clock.now += 1
+    assert not await b.peers.hears_of(key("none").name)
+    assert asked == peers_module.ASKS_PER_SECOND + 1
+
+
+# -- a process that answers no lists
+
+
+class Counting(MemoryCluster):
+    """Keeps the parts that were read, in order."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.read: list[tuple[str, Part]] = []
+
+    async def newer(self, parts: Any, known: Any) -> Any:
+        found = await super().newer(parts, known)
+        self.read += [(boot_id, part) for boot_id in found for part in found[boot_id]]
+        return found
+
+
+async def test_process_without_lists_finds_streams_and_reads_names_only_and_each_once() -> None:
+    clock, bans = Clock(), MemoryBlacklist()
+    twin = Counting(clock)
+    a, media = Node("a", twin, clock, bans), Node("media", twin, clock, bans, has_lists=False)
+    a.peers.show_relay("10.0.0.1:7001")
+    session = a.publish(key("s1"))
+    a.viewers.join(key("s1").name, PullProtocol.RTMP, "", 0.0)
+    for _ in range(3):  # of new readings
+        await a.show()
+        await media.peers.follow()
+    assert a.peers.posted == 3
+    assert media.peers.find(key("s1").name) == "10.0.0.1:7001"
+    assert media.peers.lists(key("s1"))
+    assert await media.listed() == []
+    assert twin.read == [("boot-a", Part.NAMES)]
+    a.house.registry.release(session)
+    a.publish(key("s2"))
+    await a.show()
+    await media.peers.follow()
+    assert media.peers.find(key("s1").name) is None
+    assert media.peers.find(key("s2").name) == "10.0.0.1:7001"
+    assert twin.read == [("boot-a", Part.NAMES)] * 2
+
+
+async def test_process_without_lists_looks_when_it_is_told_of_other_names_and_one_with_lists_always() -> None:
+    clock, bans = Clock(), MemoryBlacklist()
+    twin = MemoryCluster(clock)
+    a, media, api = (Node(name, twin, clock, bans, has_lists=name != "media") for name in ("a", "media", "api"))
+    told = []
+
+    def hear(message: bytes) -> None:
+        for node in (media, api):
+            node.peers._follow_now.clear()
+            node.signals.hear(message)
+        told.append((media.peers._follow_now.is_set(), api.peers._follow_now.is_set()))
+
+    twin._listeners.append(hear)
+    a.publish(key("s1"))
+    for _ in range(2):
+        await a.show()
+    a.publish(key("s2"))
+    await a.show()
+    a.peers.show_relay("10.0.0.1:7001")
+    await a.show()
+    assert told == [(True, True), (False, True), (True, True), (True, True)]
+    media.signals._reconnected()
+    assert media.peers._follow_now.is_set()
+
+
+async def test_names_that_were_perhaps_not_shown_are_told_of_again() -> None:
+    clock, bans = Clock(), MemoryBlacklist()
+    twin = MemoryCluster(clock)
+    a, media = Node("a", twin, clock, bans), Node("media", twin, clock, bans, has_lists=False)
+    a.peers.show_relay("10.0.0.1:7001")
+    a.publish(key("s1"))
+    a.peers._port = Down()
+    with pytest.raises(ClusterUnavailable):
+        await a.show()
+    a.peers._port = twin
+    twin._listeners.append(media.signals.hear)
+    await a.show()
+    assert media.peers._follow_now.is_set()
+    await media.peers.follow()
+    assert media.peers.find(key("s1").name) == "10.0.0.1:7001"

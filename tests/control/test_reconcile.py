@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -127,6 +128,29 @@ def test_beat_vouches_for_this_process_and_ends_those_nobody_vouches_for(
     assert f"session {lost.session_id} of a dead process" in caplog.text
 
 
+def test_nobody_is_declared_dead_by_who_was_without_the_store_too(still: Still) -> None:
+    still.loop.run(still.house.reconcile.start())
+    running(still)
+    other = still.build("boot-2", node_id="node-2")
+    still.loop.run(other.reconcile.start())
+    beating = still.loop.create_task(other.reconcile.run())
+    session = replace(facts(), boot_id="boot-2")
+    still.history.live[session.session_id] = session
+    still.loop.advance(2 * LEASE_SECONDS)
+    still.history.down = StoreUnavailable("down")
+    still.loop.advance(2 * LEASE_SECONDS)
+    still.history.down = None
+    still.loop.run(still.house.reconcile.beat())  # before the other's
+    still.loop.run(still.build("boot-3", node_id="node-3").reconcile.start())
+    assert session.session_id in still.history.live
+    still.loop.advance(2 * LEASE_SECONDS)
+    assert not still.history.rows
+    beating.cancel()
+    still.loop.advance(2 * LEASE_SECONDS)
+    (row,) = still.history.rows.values()
+    assert (row.facts, row.reason) == (session, Reason.CRASH)
+
+
 def test_purge_deletes_history_older_than_the_retention(still: Still) -> None:
     day = 86400
     for number, age_days in enumerate((89, 90, 91)):
@@ -188,6 +212,26 @@ def test_loops_outlive_a_store_that_is_away_and_say_so_once(still: Still, caplog
     still.loop.advance(10.0)
     assert still.house.reconcile.store_reachable
     assert caplog.text.count("the store answers again") == 1
+
+
+def test_process_that_others_took_for_dead_takes_its_sessions_back(
+    still: Still, caplog: pytest.LogCaptureFixture
+) -> None:
+    still.loop.run(still.house.reconcile.start())
+    session = live(still)
+    other = still.build("boot-2", node_id="node-2")
+    still.loop.run(other.reconcile.start())
+    still.loop.advance(LEASE_SECONDS + 1.0)
+    still.loop.run(other.reconcile.beat())
+    assert still.history.rows[session.facts.session_id].reason is Reason.CRASH
+    still.history.down_after = StoreUnavailable("late")
+    with pytest.raises(StoreUnavailable):
+        still.loop.run(still.house.reconcile.beat())
+    still.history.down_after = None
+    still.loop.run(still.house.reconcile.beat())
+    still.loop.run(still.house.reconcile.beat())
+    assert (still.history.live, still.history.rows) == ({session.facts.session_id: session.facts}, {})
+    assert caplog.text.count("1 of its sessions had been ended and live on") == 1
 
 
 def test_prune_says_nothing_about_the_store(still: Still, monkeypatch: pytest.MonkeyPatch) -> None:

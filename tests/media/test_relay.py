@@ -188,6 +188,21 @@ async def test_a_stream_that_lives_nowhere_is_not_found(houses: list[House]) -> 
     assert not len(houses[0].relays)
 
 
+@pytest.mark.parametrize("is_rtmp", [False, True])
+async def test_a_viewer_who_is_faster_than_the_word_of_a_stream_gets_it(houses: list[House], is_rtmp: bool) -> None:
+    here, there = houses
+    peer = await there.published()
+    await peer.start_stream()
+    believe(here, None)
+    assert isinstance(here.whereabouts, MemoryWhereabouts)
+    assert (await Watcher.watch(here)).head.startswith(b"HTTP/1.1 404"), "it has not been heard of"
+    here.whereabouts.heard_late.add(NAME)
+    if is_rtmp:
+        await (await here.playing()).heard(1)
+    else:
+        assert (await Watcher.watch(here)).head.startswith(b"HTTP/1.1 200")
+
+
 async def test_an_address_does_not_tell_two_spaces_apart_wherever_they_publish(houses: list[House]) -> None:
     here, there = houses
     await here.published("s1", "live")

@@ -205,13 +205,56 @@ async def test_lapsed_sessions_are_ended_by_one_caller_only(history: HistoryPort
     assert sorted(map(len, answers)) == [0, 0, 0, 5]
 
 
-async def test_own_end_after_a_declared_crash_changes_nothing(history: HistoryPort) -> None:
+async def test_own_end_takes_the_place_of_a_declared_crash(history: HistoryPort) -> None:
     facts = build_facts()
     await history.open(facts)
     await history.close_lapsed("node2", "boot2", NOON + 1)
-    await history.close(build_row(facts=facts, fin_time=NOON + 1000))
-    rows = (await history.page(build_query())).rows
-    assert [(row.fin_time, row.reason) for row in rows] == [(NOON, Reason.CRASH)]
+    row = build_row(facts=facts, fin_time=NOON + 1000)
+    for _ in range(2):
+        await history.close(row)
+    page = await history.page(build_query())
+    assert (page.rows, page.total) == ([row], 1)
+    await history.close(replace(row, reason=Reason.CRASH))
+    assert (await history.page(build_query())).rows == [row]
+
+
+@pytest.mark.parametrize("first", ["heartbeat", "open"])
+async def test_sessions_of_a_process_declared_dead_though_alive_live_again(history: HistoryPort, first: str) -> None:
+    ended, lasting, other = build_facts(), build_facts(), build_facts(boot_id="boot3")
+    await history.begin_boot("boot3", "node3", NOON)
+    for facts in (ended, lasting, other):
+        await history.open(facts)
+    assert await history.heartbeat("boot1", NOON)
+    assert len(await history.close_lapsed("node2", "boot2", NOON + 1)) == 3
+    await history.close(build_row(facts=ended, fin_time=NOON + 30))
+    if first == "open":
+        await history.open(build_facts(pub_time=NOON + 40))
+    assert not await history.heartbeat("boot1", NOON + 50)
+    for revived in ([lasting], []):
+        assert await history.revive([lasting, build_facts()]) == revived
+    assert await history.heartbeat("boot1", NOON + 55)
+    page = await history.page(build_query())
+    assert page.total == 2
+    assert {row.facts.session_id: row.reason for row in page.rows} == {
+        ended.session_id: build_row().reason,
+        other.session_id: Reason.CRASH,
+    }
+    assert Span(lasting.key.stream, NOON, None) in await spans(history, NOON, NOON + 10)
+    await history.close(build_row(facts=lasting, fin_time=NOON + 60))
+    assert (await history.page(build_query())).total == 3
+
+
+async def test_many_sessions_are_revived_in_lots(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("openkls.store.history.REVIVED_BATCH", 3)
+    await store.history.begin_boot("boot1", "node1", NOON)
+    sessions = [build_facts() for _ in range(7)]
+    for facts in sessions:
+        await store.history.open(facts)
+    await store.history.close_lapsed("node2", "boot2", NOON + 1)
+    assert not await store.history.heartbeat("boot1", NOON + 20)
+    assert await store.history.revive(sessions) == sessions
+    assert (await store.history.page(build_query())).total == 0
+    assert await store.history.revive([]) == []
 
 
 @pytest.mark.parametrize("first", ["heartbeat", "open"])

@@ -68,6 +68,8 @@ def serve(
     --role api or media, and --workers, are for processes that are joined by [cluster] url.
     """
     worker = as_worker()
+    if worker is not None:
+        worker.outlive_nobody()
     logs.set_up(log_level, worker.name if worker else "")
     path = find_config(config) or _first_start()
     tree = load_config(path)

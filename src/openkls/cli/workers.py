@@ -7,8 +7,9 @@ folder, and with it a lock and a node id: one that died is followed by one of th
 One that dies is started again, at once and then less and less often.
 
 A worker says on its standard output where it listens, once, when it is ready. Its standard input is a pipe that nobody
-writes to: when it ends, the supervisor has, and so does the worker. Workers have a session of their own, so that
-Ctrl-C reaches the supervisor alone, which passes it on.
+writes to: when it ends, the supervisor has, and so does the worker; a thread of its own sees to that even where its
+loop stands still, or waits for ever in its end. Workers have a session of their own, so that Ctrl-C reaches the
+supervisor alone, which passes it on.
 """
 
 import asyncio
@@ -16,9 +17,12 @@ import contextlib
 import json
 import logging
 import os
+import select
 import signal
 import socket
 import sys
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,12 +42,15 @@ WORKERS_LIMIT = 256
 START_SECONDS = 60.0
 # Of the 10 s in which the service ends (design: Configuration and command line).
 END_SECONDS = 9.0
+# Of a worker whose supervisor is gone, which has nobody else to kill it when it does not end.
+ORPHAN_SECONDS = 12.0
 RESTART_SECONDS = 0.5
 RESTART_LONGEST_SECONDS = 30.0
 # One that lived this long died of something new.
 LIVED_SECONDS = 60.0
 READY_LIMIT_BYTES = 4096
-STDIN = 0
+STDIN, STDOUT = 0, 1
+ORPHAN_EXIT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +64,22 @@ class Worker:
         return tree.data_dir / FOLDER / self.name
 
     def tell(self, endpoints: Endpoints) -> None:
-        """Tell the supervisor that this worker is ready."""
-        print(json.dumps([endpoints.api, endpoints.rtmp, endpoints.play, endpoints.api_tls]), flush=True)
+        """Tell the supervisor that this worker is ready; one that is gone need not know."""
+        line = json.dumps([endpoints.api, endpoints.rtmp, endpoints.play, endpoints.api_tls])
+        with contextlib.suppress(BrokenPipeError):
+            os.write(STDOUT, f"{line}\n".encode())
+
+    def outlive_nobody(self, seconds: float = ORPHAN_SECONDS) -> None:
+        """From now on, end at the latest so long after the supervisor, whatever this process is doing then."""
+
+        def watch() -> None:
+            gone = select.poll()
+            gone.register(STDIN, select.POLLIN)  # POLLHUP comes unasked
+            gone.poll()
+            time.sleep(seconds)
+            os._exit(ORPHAN_EXIT)
+
+        threading.Thread(target=watch, name="supervisor", daemon=True).start()
 
     async def end_with_supervisor(self, stop: asyncio.Event) -> None:
         """Have ``stop`` set when the supervisor is gone."""

@@ -4,15 +4,17 @@ Rule: nothing waits for Redis longer than its deadline, and once it did not answ
 
 Theory of operation. The link is up or down. A call that fails or is late takes it down, and from then on every call
 raises ``ClusterUnavailable`` at once: a Redis that hangs costs one deadline and not one for each call. While it is down
-``run`` tries every PROBE_SECONDS, on fresh connections, with a write and the scripts that the ports use; when that
-succeeds the link is up, and whoever asked to be told is told. A failure of a call that was made before the link last
-came up says nothing about it now.
+``run`` tries every PROBE_SECONDS, on fresh connections, with a write and the scripts that the ports use, in one round
+trip; when that succeeds the link is up, and whoever asked to be told is told. A failure of a call that was made before
+the link last came up says nothing about it now.
+
+A connection that breaks shows in more ways than redis-py (8.1) says: FAULTS are what was seen to come out of it.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TypeVar
 
 from redis.asyncio import ConnectionPool, Redis
@@ -28,13 +30,15 @@ T = TypeVar("T")
 
 # A publish waits for a claim, a request for its rate: neither may wait longer. Redis answers in less than 1 ms.
 DEADLINE_SECONDS = 0.5
-# For what carries much: the claims and the snapshot of a whole node. Nobody waits for it.
+# For what nobody waits for: the claims and the snapshot of a whole node, and the probe. A busy machine answers late.
 BULK_DEADLINE_SECONDS = 2.0
 PROBE_SECONDS = 0.5
 # Calls at once; more stand in line for a connection, first come first served. If Redis hangs those in front find it out
 # within their deadline, and those behind them are told when it is their turn, so that none waits much longer.
 CONNECTIONS_LIMIT = 16
-FAULTS = (RedisError, OSError, TimeoutError)
+# RuntimeError: uvloop, when a connection that was just made is closed by the peer before it is first written to.
+# AttributeError: redis-py, when a connection is closed between two of its steps.
+FAULTS = (RedisError, OSError, TimeoutError, RuntimeError, AttributeError)
 
 
 def heed_cancellation() -> None:
@@ -43,6 +47,17 @@ def heed_cancellation() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
+
+
+@contextlib.contextmanager
+def own_cancellation() -> Iterator[None]:
+    """Let only a cancellation of this task through: who waits for a connection to close hears of the cancellation of
+    everybody else who does, and a loop that took it for its own would end in silence."""
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        heed_cancellation()
+        raise ConnectionResetError("the connection was closed by another task") from error
 
 
 class RedisLink:
@@ -104,7 +119,8 @@ class RedisLink:
         generation = self._generation
         try:
             async with asyncio.timeout(deadline_seconds):
-                answer = await question(self.redis)
+                with own_cancellation():
+                    answer = await question(self.redis)
             heed_cancellation()
             return answer
         except FAULTS as error:
@@ -124,12 +140,9 @@ class RedisLink:
         if self._up_since is not None:
             return True
         try:
-            async with asyncio.timeout(DEADLINE_SECONDS):
-                # What is left in the pool is dead, or was late.
-                await self.redis.connection_pool.disconnect()
-                await self.redis.set(f"{self.prefix}probe", b"1", px=int(PROBE_SECONDS * 1000))
-                for script in self._scripts:
-                    await self.redis.script_load(script)
+            async with asyncio.timeout(BULK_DEADLINE_SECONDS):
+                with own_cancellation():
+                    await self._probe()
             heed_cancellation()
         except FAULTS as error:
             heed_cancellation()
@@ -144,6 +157,15 @@ class RedisLink:
         for call in self._calls:
             call()
         return True
+
+    async def _probe(self) -> None:
+        # What is left in the pool is dead, or was late. Calls under way give theirs back within their deadline.
+        await self.redis.connection_pool.disconnect(inuse_connections=False)
+        pipe = self.redis.pipeline(transaction=False)
+        pipe.set(f"{self.prefix}probe", b"1", px=int(PROBE_SECONDS * 1000))
+        for script in self._scripts:
+            pipe.script_load(script)
+        await pipe.execute()
 
     async def run(self) -> None:
         """Bring the link up whenever it is down, until cancelled."""

@@ -4,11 +4,11 @@ Rule: every method is one step, without an await inside; time is the clock hande
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from openkls.domain.keys import StreamName
-from openkls.domain.ports import LEASE_SECONDS, Hold, Posted
+from openkls.domain.ports import LEASE_SECONDS, Hold, Part, Posted
 from openkls.domain.rates import Rates
 
 
@@ -27,7 +27,7 @@ class MemoryCluster:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._claims: dict[StreamName, _Claim] = {}
-        self._posted: dict[str, tuple[Posted, float]] = {}
+        self._posted: dict[str, tuple[Mapping[Part, Posted], float]] = {}
         self._listeners: list[Callable[[bytes], None]] = []
         self._rates = Rates()
 
@@ -79,14 +79,14 @@ class MemoryCluster:
 
     # -- snapshots
 
-    async def post(self, boot_id: str, snapshot: Posted) -> None:
+    async def post(self, boot_id: str, snapshot: Mapping[Part, Posted]) -> None:
         """SnapshotsPort.post."""
         self._posted[boot_id] = snapshot, self._clock() + LEASE_SECONDS
 
     async def renew(self, boot_id: str, number: int) -> bool:
         """SnapshotsPort.renew."""
         posted, expires = self._posted.get(boot_id, (None, 0.0))
-        if posted is None or posted.number != number or self._clock() >= expires:
+        if posted is None or posted[Part.READINGS].number != number or self._clock() >= expires:
             return False
         self._posted[boot_id] = posted, self._clock() + LEASE_SECONDS
         return True
@@ -95,11 +95,13 @@ class MemoryCluster:
         """SnapshotsPort.withdraw."""
         self._posted.pop(boot_id, None)
 
-    async def newer(self, known: Mapping[str, int]) -> dict[str, Posted | None]:
+    async def newer(
+        self, parts: Sequence[Part], known: Mapping[str, Mapping[Part, int]]
+    ) -> dict[str, dict[Part, Posted]]:
         """SnapshotsPort.newer."""
         now = self._clock()
         return {
-            boot_id: None if known.get(boot_id) == posted.number else posted
+            boot_id: {part: posted[part] for part in parts if known.get(boot_id, {}).get(part) != posted[part].number}
             for boot_id, (posted, expires) in self._posted.items()
             if now < expires
         }

@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from redis.asyncio import Redis
@@ -21,9 +21,10 @@ from openkls.cluster.link import (
     PROBE_SECONDS,
     RedisLink,
     heed_cancellation,
+    own_cancellation,
 )
 from openkls.domain.keys import StreamName
-from openkls.domain.ports import LEASE_SECONDS, Hold, Posted
+from openkls.domain.ports import LEASE_SECONDS, Hold, Part, Posted
 
 log = logging.getLogger("openkls.cluster")
 
@@ -103,37 +104,50 @@ class RedisSnapshots:
         self._boots = f"{link.prefix}boots"
         self._before = f"{link.prefix}snapshot:"
 
-    async def post(self, boot_id: str, snapshot: Posted) -> None:
+    async def post(self, boot_id: str, snapshot: Mapping[Part, Posted]) -> None:
         """SnapshotsPort.post."""
         keys = [self._before + boot_id, self._boots]
-        said = (boot_id, snapshot.number, snapshot.payload, LEASE_MS)
-        await self._link.ask(lambda redis: _run(redis, scripts.POST, keys, *said), BULK_DEADLINE_SECONDS)
+        fields = [word for part, of in snapshot.items() for word in (_number_of(part), of.number, part, of.payload)]
+        await self._link.ask(
+            lambda redis: _run(redis, scripts.POST, keys, boot_id, LEASE_MS, *fields), BULK_DEADLINE_SECONDS
+        )
 
     async def renew(self, boot_id: str, number: int) -> bool:
         """SnapshotsPort.renew."""
-        keys = [self._before + boot_id]
-        return bool(await self._link.ask(lambda redis: _run(redis, scripts.RENEW, keys, number, LEASE_MS)))
+        said = (_number_of(Part.READINGS), number, LEASE_MS)
+        return bool(await self._link.ask(lambda redis: _run(redis, scripts.RENEW, [self._before + boot_id], *said)))
 
     async def withdraw(self, boot_id: str) -> None:
         """SnapshotsPort.withdraw."""
         await self._link.ask(lambda redis: redis.delete(self._before + boot_id))
 
-    async def newer(self, known: Mapping[str, int]) -> dict[str, Posted | None]:
+    async def newer(
+        self, parts: Sequence[Part], known: Mapping[str, Mapping[Part, int]]
+    ) -> dict[str, dict[Part, Posted]]:
         """SnapshotsPort.newer."""
-        return await self._link.ask(lambda redis: self._newer(redis, known), BULK_DEADLINE_SECONDS)
+        return await self._link.ask(lambda redis: self._newer(redis, parts, known), BULK_DEADLINE_SECONDS)
 
-    async def _newer(self, redis: Redis, known: Mapping[str, int]) -> dict[str, Posted | None]:
-        words = iter(await _run(redis, scripts.NUMBERS, [self._boots], self._before))
-        numbers = {boot.decode(): int(number) for boot, number in zip(words, words, strict=True)}
-        found: dict[str, Posted | None] = {boot: None for boot in numbers if known.get(boot) == numbers[boot]}
-        changed = [boot for boot in numbers if boot not in found]
-        if changed:
-            pipe = redis.pipeline(transaction=False)
-            for boot in changed:
-                pipe.hmget(self._before + boot, ["number", "payload"])
-            for boot, (number, payload) in zip(changed, await pipe.execute(), strict=True):
-                if number is not None:  # else its lease ended in between
-                    found[boot] = Posted(int(number), payload)
+    async def _newer(
+        self, redis: Redis, parts: Sequence[Part], known: Mapping[str, Mapping[Part, int]]
+    ) -> dict[str, dict[Part, Posted]]:
+        found: dict[str, dict[Part, Posted]] = {}
+        changed: list[tuple[str, list[Part]]] = []
+        pipe = redis.pipeline(transaction=False)
+        fields = map(_number_of, parts)
+        words = iter(await _run(redis, scripts.NUMBERS, [self._boots], self._before, *fields))
+        for word, *numbers in zip(words, *[words] * len(parts), strict=True):
+            boot = word.decode()
+            of_boot = known.get(boot, {})
+            new = [part for part, number in zip(parts, numbers, strict=True) if of_boot.get(part) != int(number)]
+            if new:
+                changed.append((boot, new))
+                pipe.hmget(self._before + boot, [field for part in new for field in (_number_of(part), part)])
+            else:
+                found[boot] = {}
+        for (boot, new), found_of in zip(changed, await pipe.execute() if changed else (), strict=True):
+            if None not in found_of:  # else its lease ended in between
+                posted = map(Posted, map(int, found_of[::2]), found_of[1::2])
+                found[boot] = dict(zip(new, posted, strict=True))
         return found
 
 
@@ -153,7 +167,8 @@ class RedisBus:
         """BusPort.listen. A lost connection puts the whole link in doubt, which says so and tries it."""
         while True:
             try:
-                await self._listen(receive, connected)
+                with own_cancellation():
+                    await self._listen(receive, connected)
             except FAULTS as error:
                 heed_cancellation()
                 self._link.doubt(error)
@@ -233,6 +248,10 @@ async def open_cluster(url: str, prefix: str = PREFIX) -> RedisCluster:
 
 def _run(redis: Any, script: str, keys: list[str], *said: str | int | bytes) -> Any:
     return redis.evalsha(_SHA[script], len(keys), *keys, *said)
+
+
+def _number_of(part: Part) -> str:
+    return f"{part}:number"
 
 
 def _lots(items: Iterable[T], count: int) -> Iterator[tuple[T, ...]]:

@@ -65,28 +65,32 @@ end
 return 0
 """
 
-# KEYS: the snapshot, the set of boots. ARGV: boot, number, payload, lease ms.
+# KEYS: the snapshot, the set of boots. ARGV: boot, lease ms, then field and value of each part and of its number.
 POST = """
-redis.call('HSET', KEYS[1], 'number', ARGV[2], 'payload', ARGV[3])
-redis.call('PEXPIRE', KEYS[1], ARGV[4])
+redis.call('HSET', KEYS[1], unpack(ARGV, 3))
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
 redis.call('SADD', KEYS[2], ARGV[1])
 return 1
 """
 
-# KEYS: the snapshot. ARGV: number, lease ms. 1 when that is what is shown.
+# KEYS: the snapshot. ARGV: field of a number, that number, lease ms. 1 when that is what is shown.
 RENEW = """
-if redis.call('HGET', KEYS[1], 'number') ~= ARGV[1] then return 0 end
-return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[3])
 """
 
-# KEYS: the set of boots. ARGV: what stands before a boot in the name of its snapshot. Boots and their numbers, in turn.
+# KEYS: the set of boots. ARGV: what stands before a boot in the name of its snapshot, fields of numbers. Boots and
+# their numbers, in turn.
 NUMBERS = """
 local found = {}
 for _, boot in ipairs(redis.call('SMEMBERS', KEYS[1])) do
-  local number = redis.call('HGET', ARGV[1] .. boot, 'number')
-  if number then
+  local first = redis.call('HGET', ARGV[1] .. boot, ARGV[2])
+  if first then
     found[#found + 1] = boot
-    found[#found + 1] = number
+    found[#found + 1] = first
+    for place = 3, #ARGV do
+      found[#found + 1] = redis.call('HGET', ARGV[1] .. boot, ARGV[place])
+    end
   else
     redis.call('SREM', KEYS[1], boot)
   end

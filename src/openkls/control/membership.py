@@ -27,7 +27,8 @@ LEAVE_SECONDS = 1.0
 
 
 class Membership:
-    """One process of a cluster. ``node_id`` is its lasting name, ``boot_id`` this life of it."""
+    """One process of a cluster. ``node_id`` is its lasting name, ``boot_id`` this life of it; ``has_lists`` as in
+    Peers."""
 
     def __init__(
         self,
@@ -46,11 +47,24 @@ class Membership:
         node_id: str,
         boot_id: str,
         node: str,
+        has_lists: bool,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.claims = Claims(claims, link, registry, endings, node_id, clock, monotonic)
-        self.peers = Peers(snapshots, link, registry, viewers, boot_id, node, self._tell_shown, clock, monotonic)
+        self.peers = Peers(
+            snapshots,
+            link,
+            registry,
+            viewers,
+            boot_id,
+            node,
+            has_lists,
+            self._tell_shown,
+            clock,
+            monotonic,
+            claims.is_held,
+        )
         self.signals = Signals(
             bus, claims, forbids, registry, reconcile.sync_soon, self.peers.follow_soon, self.peers.lists, clock
         )
@@ -74,5 +88,5 @@ class Membership:
         except TimeoutError:
             log.warning("the names of this process could not be given back; they are free when their lease ends")
 
-    async def _tell_shown(self) -> None:
-        await self.signals.tell(SnapshotShown(self._boot_id))
+    async def _tell_shown(self, names_changed: bool) -> None:
+        await self.signals.tell(SnapshotShown(self._boot_id, names_changed))

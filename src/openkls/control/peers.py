@@ -8,6 +8,13 @@ streams or viewers, as their readings change; one that has neither only renews i
 made less often, so that making it costs at most POST_SHARE of the time. The others read what is new when they are told
 so, and every FOLLOW_SECONDS. So a reading is at most 3 + 2 s old, plus the way. Rows are made out of a snapshot when
 somebody asks for its app, once.
+
+A viewer may be faster than the snapshot that shows its stream. One who asks for a name that nobody shows has Redis
+asked once whether somebody holds it, and waits for the snapshot if so. Of viewers who come by the thousand for what is
+not live a few are asked for, the others are told at once.
+
+Readings are most of a snapshot, and only lists show them. A process that answers none reads what has changed of the
+names alone, and looks when it is told that they have.
 """
 
 import asyncio
@@ -19,10 +26,11 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from openkls.control.snapshot import RemoteStream, Snapshot, Watched, build_snapshot
+from openkls.control.snapshot import Names, Readings, RemoteStream, Watched, build_snapshot
 from openkls.domain.errors import ClusterUnavailable
 from openkls.domain.keys import StreamKey, StreamName
-from openkls.domain.ports import Link, Posted, SnapshotsPort
+from openkls.domain.ports import Link, Part, Posted, SnapshotsPort
+from openkls.domain.rates import Rates
 from openkls.domain.registry import Registry
 from openkls.domain.viewers import Audience, PullProtocol, Viewers
 
@@ -35,6 +43,11 @@ POST_SHARE = 0.05
 LOOK_SECONDS = 0.25
 FOLLOW_SECONDS = 2.0
 FOLLOW_LEAST_SECONDS = 0.25
+# From a claim to the snapshot here: POST_LEAST_SECONDS, LOOK_SECONDS, FOLLOW_LEAST_SECONDS, and the way.
+HEAR_SECONDS = 2.0
+# Those who wait for that, and how often Redis is asked.
+HEARERS_LIMIT = 64
+ASKS_PER_SECOND = 50
 # A Redis is restarted, or fails over, within that time; what was live a minute ago is no answer any more.
 STALE_SECONDS = 60.0
 # Those that show nothing right after an outage have perhaps not come to it yet.
@@ -72,28 +85,40 @@ class Peers:
         viewers: Viewers,
         boot_id: str,
         node: str,
-        tell_shown: Callable[[], Awaitable[object]],
+        has_lists: bool,
+        tell_shown: Callable[[bool], Awaitable[object]],
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
+        is_held: Callable[[StreamName], Awaitable[bool]] | None = None,
     ) -> None:
-        """``tell_shown`` tells the others that there is something new to read."""
+        """``has_lists``: ``app`` is asked, so that readings are read too. ``tell_shown`` tells the others that there is
+        something new to read, and whether names are. ``is_held`` asks whether any process has claimed a name, and
+        raises ClusterUnavailable."""
         self._port = port
         self._link = link
         self._registry = registry
         self._viewers = viewers
         self._boot_id = boot_id
         self._node = node
+        self._parts = (Part.NAMES, Part.READINGS) if has_lists else (Part.NAMES,)
         self._tell_shown = tell_shown
         self._clock = clock
         self._monotonic = monotonic
-        self._known: dict[str, tuple[int, Snapshot]] = {}
+        self._numbers: dict[str, dict[Part, int]] = {}
+        self._names: dict[str, Names] = {}
+        self._readings: dict[str, Readings] = {}
         self._changes = 0
         self._merged: dict[tuple[str, str], tuple[int, Elsewhere]] = {}
         self._followed_at = monotonic()
         self._follow_now = asyncio.Event()
+        self._is_held = is_held
+        self._followed = asyncio.Event()
+        self._hearers = 0
+        self._asks = Rates()
         self._post_now = False
         self._relay = ""
         self._number = 0
+        self._own_names = Posted(0, b"")
         self._empty = False
         self._posted_changes = -1
         self._next_post = 0.0
@@ -105,7 +130,7 @@ class Peers:
 
     def __len__(self) -> int:
         """How many other processes show something."""
-        return len(self._known)
+        return len(self._numbers)
 
     @property
     def age_seconds(self) -> float:
@@ -120,9 +145,9 @@ class Peers:
         if changes == self._changes:
             return merged
         changes, merged = self._changes, Elsewhere()
-        for _, snapshot in tuple(self._known.values()):
+        for readings in tuple(self._readings.values()):
             try:
-                shown = await snapshot.app(unique_name, app)
+                shown = await readings.app(unique_name, app)
             except msgspec.DecodeError:
                 self.malformed += 1
                 continue
@@ -139,53 +164,84 @@ class Peers:
     def lists(self, key: StreamKey) -> bool:
         """Whether another process was last seen to publish the key."""
         with contextlib.suppress(msgspec.DecodeError):
-            return any(snapshot.publishes(key) for _, snapshot in self._known.values())
+            return any(names.publishes(key) for names in self._names.values())
         return False
 
     def find(self, name: StreamName) -> str | None:
         """Whereabouts.find."""
         with contextlib.suppress(msgspec.DecodeError):
-            for _, snapshot in self._known.values():
-                if snapshot.relay and snapshot.has(name):
-                    return snapshot.relay
+            for names in self._names.values():
+                if names.relay and names.has(name):
+                    return names.relay
         return None
+
+    async def hears_of(self, name: StreamName) -> bool:
+        """Whereabouts.hears_of."""
+        if self.find(name) is not None:
+            return True
+        if self._is_held is None or self._hearers >= HEARERS_LIMIT:
+            return False
+        if self._asks.take((), ASKS_PER_SECOND, 1.0, self._monotonic()):
+            return False
+        self._hearers += 1
+        try:
+            if not await self._is_held(name):
+                return False
+            async with asyncio.timeout(HEAR_SECONDS):
+                while self.find(name) is None:
+                    await self._followed.wait()
+        except (ClusterUnavailable, TimeoutError):
+            return False
+        finally:
+            self._hearers -= 1
+        return True
 
     def show_relay(self, address: str) -> None:
         """Show the others where this process's streams are relayed from, from the next snapshot on."""
         self._relay = address
         self._post_now = True
 
-    def follow_soon(self) -> None:
-        """Have ``run`` look at what the others show."""
-        self._follow_now.set()
+    def follow_soon(self, names_changed: bool = True) -> None:
+        """Have ``run`` look at what the others show, if there may be something in it for this process."""
+        if names_changed or Part.READINGS in self._parts:
+            self._follow_now.set()
 
     async def follow(self) -> None:
         """Look at what the others show. Raises ClusterUnavailable."""
         try:
-            numbers = {boot_id: number for boot_id, (number, _) in self._known.items()}
-            found = await self._port.newer({**numbers, self._boot_id: self._number})
+            own = {Part.NAMES: self._own_names.number, Part.READINGS: self._number}
+            found = await self._port.newer(self._parts, {**self._numbers, self._boot_id: own})
         except ClusterUnavailable:
-            if self._known and self.age_seconds > STALE_SECONDS:
-                self._forget(list(self._known))
+            if self._numbers and self.age_seconds > STALE_SECONDS:
+                self._forget(list(self._numbers))
             raise
         self._followed_at = self._monotonic()
         found.pop(self._boot_id, None)
-        for boot_id, posted in found.items():
-            if posted is None:
-                continue
+        for boot_id, parts in found.items():
             try:
-                self._known[boot_id] = posted.number, Snapshot(posted.payload)
+                self._learn(boot_id, parts)
             except msgspec.DecodeError as error:
                 self.malformed += 1
                 log.error("the snapshot of process %s cannot be read: %s", boot_id, error)
-                self._known.pop(boot_id, None)
-            self._changes += 1
+                self._forget([boot_id])
+        # Each event wakes those who wait for it, and is followed by another.
+        self._followed.set()
+        self._followed = asyncio.Event()
         if self._link.up_seconds >= RESTORE_SECONDS:
-            self._forget([boot_id for boot_id in self._known if boot_id not in found])
+            self._forget([boot_id for boot_id in self._numbers if boot_id not in found])
+
+    def _learn(self, boot_id: str, parts: dict[Part, Posted]) -> None:
+        if Part.NAMES in parts:
+            self._names[boot_id] = Names(parts[Part.NAMES].payload)
+        if Part.READINGS in parts:
+            self._readings[boot_id] = Readings(parts[Part.READINGS].payload)
+            self._changes += 1
+        self._numbers.setdefault(boot_id, {}).update((part, posted.number) for part, posted in parts.items())
 
     def _forget(self, gone: list[str]) -> None:
         for boot_id in gone:
-            del self._known[boot_id]
+            for known in (self._numbers, self._names, self._readings):
+                known.pop(boot_id, None)
         if gone:
             self._changes += 1
             self._merged.clear()
@@ -205,19 +261,25 @@ class Peers:
             return
         self._post_now = False
         changes = self._registry.changes
-        payload = await build_snapshot(
+        parts = await build_snapshot(
             self._boot_id, self._node, self._registry, self._viewers, int(self._clock()), now, self._relay
         )
         took_seconds = self._monotonic() - now
         self._rest_seconds = min(POST_SECONDS, max(POST_LEAST_SECONDS, took_seconds / POST_SHARE))
         # Of two boots of one process's life no number is the same twice.
         self._number = max(self._number + 1, int(self._clock() * 1000))
-        await self._port.post(self._boot_id, Posted(self._number, payload))
+        names = self._own_names
+        if parts[Part.NAMES] != names.payload:
+            names = Posted(self._number, parts[Part.NAMES])
+        await self._port.post(
+            self._boot_id, {Part.NAMES: names, Part.READINGS: Posted(self._number, parts[Part.READINGS])}
+        )
+        names_changed, self._own_names = names is not self._own_names, names
         self.posted += 1
         self._empty = empty
         # One that holds its name and has not begun yet changes without the registry's knowing.
         self._posted_changes = changes if self._all_started() else -1
-        await self._tell_shown()
+        await self._tell_shown(names_changed)
 
     def _all_started(self) -> bool:
         return all(session.started for session in self._registry.sessions())

@@ -5,6 +5,10 @@ Theory of operation. At the start the sessions of dead processes are ended and t
 anything listens. Then a heartbeat every HEARTBEAT_SECONDS vouches for all sessions of the process, and every
 SYNC_SECONDS the rows above the versions known are read again: a row whose writer was cancelled, or that another
 process wrote, is late by seconds, not lost.
+
+While the store is away nobody's heartbeat gets there. Whoever comes back to it first finds all others silent for longer
+than their lease: only who has been in touch for a whole lease declares others dead. A process that was declared dead
+and lives, as it alone had lost its way to the store, takes its sessions back with its next heartbeat.
 """
 
 import asyncio
@@ -67,13 +71,18 @@ class Reconcile:
         self._reading: asyncio.Task[None] | None = None
         self._next_reading: asyncio.Task[None] | None = None
         self._sync_now = asyncio.Event()
+        self._in_touch_since: float | None = None
+        self._forgotten = False
+        """Others took this process for dead, and what they did about it is not undone yet."""
         self.store_reachable = True
 
     async def start(self) -> int:
         """Begin the boot: returns how many sessions of dead processes were ended. Raises StoreUnavailable."""
         now = int(self._clock())
+        self._in_touch_since = asyncio.get_running_loop().time()
         await self._history.begin_boot(self._boot_id, self._node_id, now)
-        ended = await self._history.close_lapsed(self._node_id, self._boot_id, now - LEASE_SECONDS)
+        # Of this node's data folder only: others may be as new to the store as this process is.
+        ended = await self._history.close_lapsed(self._node_id, self._boot_id, 0)
         await self.sync()
         return len(ended)
 
@@ -124,10 +133,25 @@ class Reconcile:
     async def beat(self) -> None:
         """Vouch for this process's sessions, and end those of processes nobody vouches for. Raises StoreUnavailable."""
         now = int(self._clock())
-        await self._history.heartbeat(self._boot_id, now)
-        ended = await self._history.close_lapsed(self._node_id, self._boot_id, now - LEASE_SECONDS)
+        began = asyncio.get_running_loop().time()
+        try:
+            self._forgotten |= not await self._history.heartbeat(self._boot_id, now)
+            if self._forgotten:
+                await self._revive()
+        except StoreUnavailable:
+            self._in_touch_since = None
+            raise
+        if self._in_touch_since is None:
+            self._in_touch_since = began
+        judges = began - self._in_touch_since >= LEASE_SECONDS
+        ended = await self._history.close_lapsed(self._node_id, self._boot_id, now - LEASE_SECONDS if judges else 0)
         for facts in ended:
             log.warning("session %s of a dead process ended at its last heartbeat", facts.session_id)
+
+    async def _revive(self) -> None:
+        revived = await self._history.revive([session.facts for session in self._registry.sessions()])
+        self._forgotten = False
+        log.warning("others took this process for dead; %d of its sessions had been ended and live on", len(revived))
 
     async def purge(self) -> None:
         """Delete history older than the retention. Raises StoreUnavailable."""

@@ -58,6 +58,7 @@ class SnapshotShown(msgspec.Struct, frozen=True, array_like=True, tag="shown"):
     """A process shows something new."""
 
     boot_id: str
+    names_changed: bool = True
 
 
 Message = BanMade | CutAsked | CutAnswered | KeysChanged | SnapshotShown
@@ -73,12 +74,12 @@ class Signals:
         forbids: Forbids,
         registry: Registry,
         read_store: Callable[[], None],
-        read_snapshots: Callable[[], None],
+        read_snapshots: Callable[[bool], None],
         is_listed: Callable[[StreamKey], bool],
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``read_store`` and ``read_snapshots`` have them read soon; ``is_listed`` tells whether another process was
-        last seen to publish a key."""
+        """``read_store`` and ``read_snapshots`` have them read soon, the latter told whether names may have changed;
+        ``is_listed`` tells whether another process was last seen to publish a key."""
         self._bus = bus
         self._claims = claims
         self._forbids = forbids
@@ -163,7 +164,7 @@ class Signals:
             case KeysChanged():
                 self._read_store()
             case SnapshotShown():
-                self._read_snapshots()
+                self._read_snapshots(message.names_changed)
 
     def _answer(self, asked: CutAsked) -> None:
         if self._registry.holder(asked.key.name) is None:
@@ -183,4 +184,4 @@ class Signals:
 
     def _reconnected(self) -> None:
         self._read_store()
-        self._read_snapshots()
+        self._read_snapshots(True)

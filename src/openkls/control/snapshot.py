@@ -1,4 +1,5 @@
-"""What a process shows of its live streams and their viewers, as bytes.
+"""What a process shows of its live streams and their viewers, as bytes: the names with the address they are relayed
+from, which change when a stream begins or ends, and apart from them the readings, which always do.
 
 Rule: made and read in slices, so that the loop never stands still for a whole node; of an app nobody asks for only the
 bytes are kept. Rates are whole bits a second here: what is lost is below what any list shows.
@@ -7,12 +8,12 @@ bytes are kept. Rates are whole bits a second here: what is lost is below what a
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import msgspec
 
 from openkls.domain.keys import StreamKey, StreamName
+from openkls.domain.ports import Part
 from openkls.domain.quality import Reading
 from openkls.domain.registry import Registry
 from openkls.domain.session import Session, SessionFacts
@@ -42,21 +43,30 @@ class Watched(msgspec.Struct, frozen=True, array_like=True, gc=False):
     bps: int
 
 
+class _Published(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    unique_name: str
+    app: str
+    pubdomain: str
+    streams: msgspec.Raw
+
+
+class _Names(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    relay: str
+    published: list[_Published]
+
+
 class _Chunk(msgspec.Struct, frozen=True, array_like=True, gc=False):
     unique_name: str
     app: str
     streams: msgspec.Raw = msgspec.Raw(b"\x90")
     watched: msgspec.Raw = msgspec.Raw(b"\x90")
-    names: msgspec.Raw = msgspec.Raw(b"\x90")
-    """Those of ``streams``, for who only asks where a stream lives."""
 
 
-class _Snapshot(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class _Readings(msgspec.Struct, frozen=True, array_like=True, gc=False):
     boot_id: str
     node: str
     read_time: int
     chunks: list[_Chunk]
-    relay: str = ""
 
 
 class RemoteStream(msgspec.Struct, frozen=True, gc=False):
@@ -91,23 +101,53 @@ class AppShown:
 
 _NOTHING_SHOWN = AppShown([], [])
 _ENCODER = msgspec.msgpack.Encoder()
-_SNAPSHOTS = msgspec.msgpack.Decoder(_Snapshot)
+_SHOWN_NAMES = msgspec.msgpack.Decoder(_Names)
+_SHOWN_READINGS = msgspec.msgpack.Decoder(_Readings)
 _STREAMS = msgspec.msgpack.Decoder(list[_StreamRow])
 _WATCHED = msgspec.msgpack.Decoder(list[Watched])
-_NAMES = msgspec.msgpack.Decoder(list[str])
+_STREAM_NAMES = msgspec.msgpack.Decoder(list[str])
 
 
-class Snapshot:
-    """A snapshot that was received. Raises msgspec.DecodeError for what is none."""
+class Names:
+    """What a process publishes, as it was received. Raises msgspec.DecodeError for what is none."""
 
     def __init__(self, payload: bytes) -> None:
-        shown = _SNAPSHOTS.decode(payload)
+        shown = _SHOWN_NAMES.decode(payload)
+        self.relay = shown.relay
+        """The address its streams are relayed from, ``host:port``; "" where they are not."""
+        self._published: dict[tuple[str, str], list[_Published]] = {}
+        self._pubdomains: dict[tuple[str, str], dict[str, str]] = {}
+        for each in shown.published:
+            self._published.setdefault((each.unique_name, each.app), []).append(each)
+
+    def has(self, name: StreamName) -> bool:
+        """Whether the name is among the live streams. Raises msgspec.DecodeError."""
+        return name.stream in self._app(name.unique_name, name.app)
+
+    def publishes(self, key: StreamKey) -> bool:
+        """Whether the key is among the live streams. Raises msgspec.DecodeError."""
+        return self._app(key.unique_name, key.app).get(key.stream) == key.pubdomain
+
+    def _app(self, unique_name: str, app: str) -> dict[str, str]:
+        """The publish domain of each live stream of an app, made when one is first asked for."""
+        app_of = unique_name, app
+        if app_of in self._published and app_of not in self._pubdomains:
+            self._pubdomains[app_of] = {
+                stream: each.pubdomain
+                for each in self._published[app_of]
+                for stream in _STREAM_NAMES.decode(each.streams)
+            }
+        return self._pubdomains.get(app_of, {})
+
+
+class Readings:
+    """Readings that were received. Raises msgspec.DecodeError for what are none."""
+
+    def __init__(self, payload: bytes) -> None:
+        shown = _SHOWN_READINGS.decode(payload)
         self.boot_id = shown.boot_id
         self.node = shown.node
         self.read_time = shown.read_time
-        self.relay = shown.relay
-        """The address its streams are relayed from, ``host:port``; "" where they are not."""
-        self._names: dict[tuple[str, str], frozenset[str]] = {}
         self._chunks: dict[tuple[str, str], list[_Chunk]] = {}
         self._read: dict[tuple[str, str], AppShown] = {}
         for chunk in shown.chunks:
@@ -127,23 +167,6 @@ class Snapshot:
         shown = self._read[unique_name, app] = AppShown(streams, watched)
         return shown
 
-    def has(self, name: StreamName) -> bool:
-        """Whether the name is among the live streams. Raises msgspec.DecodeError."""
-        app = name.unique_name, name.app
-        names = self._names.get(app)
-        if names is None:
-            decoded = [_NAMES.decode(chunk.names) for chunk in self._chunks.get(app, ())]
-            names = self._names[app] = frozenset(chain.from_iterable(decoded))
-        return name.stream in names
-
-    def publishes(self, key: StreamKey) -> bool:
-        """Whether the key is among the live streams."""
-        return any(
-            (row.stream, row.pubdomain) == (key.stream, key.pubdomain)
-            for chunk in self._chunks.get((key.unique_name, key.app), ())
-            for row in _STREAMS.decode(chunk.streams)
-        )
-
     def _stream(self, unique_name: str, app: str, row: _StreamRow) -> RemoteStream:
         key = StreamKey(unique_name, row.pubdomain, app, row.stream)
         facts = SessionFacts(row.session_id, key, row.client_ip, row.client_port, self.node, self.boot_id, row.pub_time)
@@ -152,13 +175,16 @@ class Snapshot:
 
 async def build_snapshot(
     boot_id: str, node: str, registry: Registry, viewers: Viewers, read_time: int, now: float, relay: str = ""
-) -> bytes:
+) -> dict[Part, bytes]:
     """What is live and watched in this process, whose relay address is ``relay``. ``now`` in monotonic seconds."""
     chunks = []
+    published: dict[tuple[str, str, str], list[str]] = {}
     for unique_name, app in registry.apps():
         for sessions in _sliced([each for each in registry.sessions_of(unique_name, app) if each.started]):
             rows = [_row(session, now) for session in sessions if not session.ended]
-            chunks.append(_Chunk(unique_name, app, streams=_raw(rows), names=_raw([row.stream for row in rows])))
+            chunks.append(_Chunk(unique_name, app, streams=_raw(rows)))
+            for row in rows:
+                published.setdefault((unique_name, app, row.pubdomain), []).append(row.stream)
             await asyncio.sleep(0)
     by_app: dict[tuple[str, str], list[tuple[StreamName, list[Group]]]] = {}
     for name, groups in viewers.groups():
@@ -172,7 +198,11 @@ async def build_snapshot(
             ]
             chunks.append(_Chunk(unique_name, app, watched=_raw(watched)))
             await asyncio.sleep(0)
-    return _ENCODER.encode(_Snapshot(boot_id, node, read_time, chunks, relay))
+    listed = [_Published(*of, _raw(streams)) for of, streams in published.items()]
+    return {
+        Part.NAMES: _ENCODER.encode(_Names(relay, listed)),
+        Part.READINGS: _ENCODER.encode(_Readings(boot_id, node, read_time, chunks)),
+    }
 
 
 def _row(session: Session, now: float) -> _StreamRow:

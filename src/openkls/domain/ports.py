@@ -7,7 +7,7 @@ Rule of every ephemeral port (claims, snapshots, bus, rates): what it keeps live
 at any time; a method answers within its deadline, or raises ``ClusterUnavailable`` and may have done its work.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -94,8 +94,14 @@ class HistoryPort(Protocol):
         """Record that a process began; its first heartbeat."""
         ...
 
-    async def heartbeat(self, boot_id: str, now: int) -> None:
-        """Record that the process lives, and with it all its sessions."""
+    async def heartbeat(self, boot_id: str, now: int) -> bool:
+        """Record that the process lives, and with it all its sessions. False when it had been declared dead since the
+        last time: it is known again, and its sessions are to be revived."""
+        ...
+
+    async def revive(self, sessions: Sequence[SessionFacts]) -> list[SessionFacts]:
+        """Make those of these live sessions of this process live again that another one has ended with reason crash;
+        returns them. Asked at the moment at which they live: what is written of them later comes later."""
         ...
 
     async def end_boot(self, boot_id: str) -> None:
@@ -115,7 +121,8 @@ class HistoryPort(Protocol):
         ...
 
     async def close(self, row: HistoryRow) -> None:
-        """Record that a session is over, whether or not it had been opened here; the first row of a session stays."""
+        """Record that a session is over, whether or not it had been opened here; the first row of a session stays,
+        unless that is the declaration of a process as dead that turns out to have lived."""
         ...
 
     async def purge(self, before: int) -> int:
@@ -260,9 +267,17 @@ class ClaimsPort(Protocol):
         ...
 
 
+class Part(StrEnum):
+    """The parts of a snapshot; who has no lists to answer needs no readings."""
+
+    NAMES = "names"
+    READINGS = "readings"
+
+
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """A snapshot as it was posted; ``number`` differs from that of the one before it."""
+    """A part of a snapshot as it was posted; ``number`` differs from that of the part before it, unless that had the
+    same payload."""
 
     number: int
     payload: bytes = field(repr=False)
@@ -271,20 +286,22 @@ class Posted:
 class SnapshotsPort(Protocol):
     """What each process shows to the others, under a lease of LEASE_SECONDS."""
 
-    async def post(self, boot_id: str, snapshot: Posted) -> None:
-        """Show this instead of what was shown, and renew the lease."""
+    async def post(self, boot_id: str, snapshot: Mapping[Part, Posted]) -> None:
+        """Show this, all parts of it, instead of what was shown, and renew the lease."""
         ...
 
     async def renew(self, boot_id: str, number: int) -> bool:
-        """Renew the lease of what is shown; False when it is not, or no longer, snapshot ``number``."""
+        """Renew the lease of what is shown; False when that has not, or no longer, the readings ``number``."""
         ...
 
     async def withdraw(self, boot_id: str) -> None:
         """Show nothing any more. Idempotent."""
         ...
 
-    async def newer(self, known: Mapping[str, int]) -> dict[str, Posted | None]:
-        """Of every process that shows something: its snapshot, or None when it is still the ``known`` number."""
+    async def newer(
+        self, parts: Sequence[Part], known: Mapping[str, Mapping[Part, int]]
+    ) -> dict[str, dict[Part, Posted]]:
+        """Of every process that shows something, those of the ``parts`` whose number is not the ``known`` one."""
         ...
 
 
@@ -327,6 +344,11 @@ class Whereabouts(Protocol):
     def find(self, name: StreamName) -> str | None:
         """The relay address, ``host:port``, of the other process that publishes the name; None where nobody is known
         to. Answered from memory, and so perhaps seconds old."""
+        ...
+
+    async def hears_of(self, name: StreamName) -> bool:
+        """Whether ``find`` knows the name, after a short wait where it does not and another process has only just begun
+        to publish it. Raises nothing."""
         ...
 
 

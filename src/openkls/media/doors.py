@@ -120,6 +120,14 @@ class Doors:
                 return TurnedAway(HTTPStatus.FORBIDDEN, load().break_codes[verdict].text)
         return Elsewhere(seat.name, seat.domain_id) if hub is None else Seated(hub, seat.domain_id)
 
+    async def is_beginning(self, host: str, app: str, stream: str) -> bool:
+        """Whether what a play URL asks for, and ``seat`` did not find, has begun in another process and is found now.
+        By an address that stands for several spaces nobody is waited for."""
+        seats = self.directory.seats(host, app, stream)
+        if self.whereabouts is None or len(seats) != 1 or self.registry.holder(seats[0].name) is not None:
+            return False
+        return await self.whereabouts.hears_of(seats[0].name)
+
     def open_hub(self, key: StreamKey) -> Hub:
         """The hub of a publish that begins, as its app is set up."""
         return self.hubs.open(key.name, gather_ms(self.merge_ms_of(key)))

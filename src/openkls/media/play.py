@@ -271,6 +271,8 @@ class PlayListener:
                 return await self._send_passed(request, address)
             return await self.send_made(request, asked, query, self._capped_address(request))
         seated = self.doors.seat(request.host, asked.app, asked.stream, query)
+        if seated is NOT_LIVE and await self.doors.is_beginning(request.host, asked.app, asked.stream):
+            seated = self.doors.seat(request.host, asked.app, asked.stream, query)
         if isinstance(seated, TurnedAway):
             return self.write(request, refusal(seated.status, seated.text))
         if asked.kind is Kind.MASTER:

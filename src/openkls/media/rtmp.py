@@ -237,28 +237,34 @@ class RtmpConnection(asyncio.Protocol):
     def _play(self, event: PlayRequested, now: float) -> None:
         host = self._doors.directory.play_host(event.tc_url, event.app_query, event.query)
         seated = self._doors.seat(host, event.app, event.stream, event.query)
-        if isinstance(seated, Elsewhere):
-            hub = self._port.running_relay(seated.name)
-            if hub is None:
-                self._transport.pause_reading()
-                self._deadline = inf
-                self._port.admit(self._play_relayed(event, seated))
-                return
+        hub = self._port.running_relay(seated.name) if isinstance(seated, Elsewhere) else None
+        if isinstance(seated, Elsewhere) and hub is not None:
             seated = Seated(hub, seated.domain_id)
-        if isinstance(seated, TurnedAway):
+        if isinstance(seated, Elsewhere) or (seated is NOT_LIVE and self._doors.whereabouts is not None):
+            self._transport.pause_reading()
+            self._deadline = inf
+            self._port.admit(self._play_from_elsewhere(event, host, seated))
+        elif isinstance(seated, TurnedAway):
             self._turn_away(seated)
         else:
             self._sit(event, seated, now)
 
-    async def _play_relayed(self, event: PlayRequested, asked: Elsewhere) -> None:
+    async def _play_from_elsewhere(
+        self, event: PlayRequested, host: str, asked: Seated | Elsewhere | TurnedAway
+    ) -> None:
+        """Play what another process publishes, or has perhaps just begun to."""
         try:
-            hub = await self._port.open_relay(asked.name)
+            if asked is NOT_LIVE and await self._doors.is_beginning(host, event.app, event.stream):
+                asked = self._doors.seat(host, event.app, event.stream, event.query)
+            if isinstance(asked, Elsewhere):
+                hub = await self._port.open_relay(asked.name)
+                asked = NOT_LIVE if hub is None else Seated(hub, asked.domain_id)
             if self._over or self._transport.is_closing():
                 return
-            if hub is None:
-                self._turn_away(NOT_LIVE)
+            if isinstance(asked, TurnedAway):
+                self._turn_away(asked)
                 return
-            self._sit(event, Seated(hub, asked.domain_id), self._loop.time())
+            self._sit(event, asked, self._loop.time())
             if not (self._over or self._transport.is_closing()):
                 self._transport.resume_reading()
         except Exception:

@@ -93,14 +93,18 @@ _Changes = dict[Cell, _Rows]
 
 
 class Tally:
-    """The rows that a batch has added, to be counted at its end. Only used in the writer's thread."""
+    """The rows that a batch has added and taken back, to be counted at its end. Only used in the writer's thread."""
 
     def __init__(self) -> None:
-        self._rows: list[Counted] = []
+        self._rows: list[tuple[Counted, bool]] = []
 
     def add(self, row: Counted) -> None:
         """Count a row that was inserted."""
-        self._rows.append(row)
+        self._rows.append((row, True))
+
+    def take(self, row: Counted) -> None:
+        """Count a row no more that was deleted."""
+        self._rows.append((row, False))
 
     def mark(self) -> int:
         """How many there are."""
@@ -112,9 +116,21 @@ class Tally:
 
     def settle(self, connection: Connection) -> None:
         """Bring the counts up to date, and forget the rows."""
-        if self._rows:
-            add_rows(connection, self._rows)
-            self._rows = []
+        added = [row for row, is_new in self._rows if is_new]
+        gone = []
+        for row, is_new in self._rows:
+            if not is_new:
+                # One that came in this very batch was never counted; of equal ones it does not matter which.
+                if row in added:
+                    added.remove(row)
+                else:
+                    gone.append(row)
+        self._rows = []
+        # First: what is counted anew below is read from the rows, where these are no more.
+        if gone:
+            take_rows(connection, gone)
+        if added:
+            add_rows(connection, added)
 
 
 def add_rows(connection: Connection, rows: Iterable[Counted]) -> None:

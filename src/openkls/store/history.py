@@ -2,43 +2,38 @@
 
 Theory of operation. A session is in ``open_sessions`` or in ``history``, never in both: whoever moves it does so in
 one transaction, so that a reader meets it exactly once. The first row of a session in history stays, whoever else
-closes it later: its own end and a declaration of its process as dead may cross. Where several processes write at once,
-whoever touches the sessions of a boot first takes the lock named after it, so that these do not cross half way.
+closes it later - its own end and a declaration of its process as dead may cross - but for such a declaration. Where
+several processes write at once, whoever touches the sessions of a boot first takes the lock named after it, so that
+these do not cross half way.
 
 A page is found by the counts kept beside the rows (counts.py), so that neither its total nor its place depends on how
 many rows there are.
 
 A process that could not reach the store for long may have been declared dead and forgotten while it lives. Its next
-heartbeat, or the next session it opens, puts its boot back.
+heartbeat, or the next session it opens, puts its boot back. What it says of its own sessions counts for more than what
+was said for it: the end that another process gave them is taken back where they live (``revive``), and gives way to
+their own.
 """
 
 import asyncio
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Connection,
     Row,
-    Select,
     String,
     Table,
     bindparam,
     delete,
     exists,
-    func,
-    literal_column,
-    null,
     or_,
     select,
-    text,
-    union_all,
     update,
 )
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.sql import ColumnElement, CompoundSelect
-from sqlalchemy.sql.selectable import ScalarSelect
 
 from openkls.domain.errors import StoreUnavailable
 from openkls.domain.keys import StreamKey
@@ -46,13 +41,10 @@ from openkls.domain.ports import HistoryPage, HistoryQuery, Span
 from openkls.domain.session import BreakCode, HistoryRow, Reason, SessionFacts
 from openkls.store.counts import EVERY_STREAM, Counted, Tally, take_rows
 from openkls.store.database import Database, insert
+from openkls.store.questions import count_statement, page_statement, spans_statement
 from openkls.store.readers import Readers
 from openkls.store.tables import (
-    ACCEPTED,
-    ERRORS,
-    LONG,
     LONG_SECONDS,
-    METADATA,
     boots,
     history,
     open_sessions,
@@ -64,10 +56,13 @@ from openkls.store.writer import Writer
 PURGE_BATCH = 250
 # Sessions of dead processes ended in one transaction: about half a second on PostgreSQL, of a deadline of two.
 LAPSED_BATCH = 1000
+# Sessions taken back in one transaction, of some statements each.
+REVIVED_BATCH = 100
 
 Params = dict[str, Any]
 
 _add_boot = insert(boots).on_conflict_do_nothing()
+_put_boot = _add_boot.execution_options(preserve_rowcount=True)
 _beat = update(boots).where(boots.c.boot_id == bindparam("boot")).values(heartbeat_at=bindparam("now"))
 _of_boot = exists().where(open_sessions.c.boot_id == bindparam("boot"))
 _drop_boot = delete(boots).where(boots.c.boot_id == bindparam("boot"), ~_of_boot)
@@ -114,6 +109,11 @@ _old = (
     .order_by(history.c.session_id)
     .limit(bindparam("batch"))
 )
+_declared = select(history).where(
+    history.c.session_id == bindparam("session"),
+    history.c.fin_time >= bindparam("pub_time", type_=BigInteger),
+    history.c.reason == str(Reason.CRASH),
+)
 _purge = delete(history).where(history.c.session_id == bindparam("session"), history.c.fin_time == bindparam("ended"))
 
 
@@ -126,6 +126,8 @@ class HistoryStore:
         self._writer = writer
         self._readers = readers
         self._begun: dict[str, Params] = {}
+        self._forgotten: set[str] = set()
+        """Boots begun here that were put back since their last heartbeat but one."""
 
     async def begin_boot(self, boot_id: str, node_id: str, now: int) -> None:
         """Record that a process began; its first heartbeat. Idempotent."""
@@ -137,16 +139,48 @@ class HistoryStore:
 
         await self._writer.write(write)
 
-    async def heartbeat(self, boot_id: str, now: int) -> None:
-        """Record that the process lives; one that was forgotten, though begun here, is put back."""
+    async def heartbeat(self, boot_id: str, now: int) -> bool:
+        """Record that the process lives; one that was forgotten, though begun here, is put back; see the port."""
         boot = self._begun.get(boot_id)
 
         def write(connection: Connection) -> None:
             beaten = connection.execute(_beat, {"boot": boot_id, "now": now})
             if beaten.rowcount == 0 and boot is not None:
-                connection.execute(_add_boot, boot | {"heartbeat_at": now})
+                self._put_back(connection, boot | {"heartbeat_at": now})
 
         await self._writer.write(write)
+        known = boot_id not in self._forgotten
+        self._forgotten.discard(boot_id)
+        return known
+
+    async def revive(self, sessions: Sequence[SessionFacts]) -> list[SessionFacts]:
+        """Make sessions live again that were ended as those of a dead process; see the port."""
+        lots = [sessions[first : first + REVIVED_BATCH] for first in range(0, len(sessions), REVIVED_BATCH)]
+        # All in line at once: what ends from now on is written behind them.
+        revived = await asyncio.gather(*(self._writer.write(functools.partial(self._revive, lot)) for lot in lots))
+        return [facts for lot in revived for facts in lot]
+
+    def _revive(self, sessions: Sequence[SessionFacts], connection: Connection) -> list[SessionFacts]:
+        for boot_id in sorted({facts.boot_id for facts in sessions}):
+            self._database.hold(connection, boot_id)
+        ended = [facts for facts in sessions if self._take_back(connection, facts)]
+        for facts in ended:
+            connection.execute(_add_open, _fact_params(facts))
+        return ended
+
+    def _take_back(self, connection: Connection, facts: SessionFacts) -> bool:
+        """Undo the end that another process gave a session; False when there is none."""
+        found = connection.execute(_declared, {"session": facts.session_id, "pub_time": facts.pub_time}).first()
+        if found is None:
+            return False
+        connection.execute(_purge, {"session": found.session_id, "ended": found.fin_time})
+        self._tally.take(counted(found._asdict()))
+        return True
+
+    def _put_back(self, connection: Connection, boot: Params) -> None:
+        """Record a boot that is known to have begun; one that was not there any more has been forgotten."""
+        if connection.execute(_put_boot, boot).rowcount:
+            self._forgotten.add(boot["boot_id"])
 
     async def end_boot(self, boot_id: str) -> None:
         """Forget a process that ended cleanly. With an open session left its boot stays, so that the next start finds
@@ -192,7 +226,7 @@ class HistoryStore:
         def write(connection: Connection) -> None:
             self._database.hold(connection, facts.boot_id)
             if boot is not None:
-                connection.execute(_add_boot, boot | {"heartbeat_at": max(boot["heartbeat_at"], facts.pub_time)})
+                self._put_back(connection, boot | {"heartbeat_at": max(boot["heartbeat_at"], facts.pub_time)})
             connection.execute(_add_open, params)
 
         await self._writer.write(write)
@@ -211,8 +245,8 @@ class HistoryStore:
         asked = _query_params(query.unique_name, query.app, query.pubdomain, query.stream)
         one_stream = query.stream is not None
         by_day = self._database.partitioned
-        listed = _count_statement(query.errors, one_stream, by_day)
-        rows = _page_statement(query.errors, one_stream, query.ascending, by_day)
+        listed = count_statement(query.errors, one_stream, by_day)
+        rows = page_statement(query.errors, one_stream, query.ascending, by_day)
         series = asked | {"stream": query.stream if one_stream else EVERY_STREAM, "errors": query.errors}
 
         def question(connection: Connection) -> HistoryPage:
@@ -234,7 +268,7 @@ class HistoryStore:
         """The accepted sessions, live ones too, that overlap [start, end); see the port."""
         asked = _query_params(unique_name, app, pubdomain, stream)
         asked |= {"start": start, "end": end, "early": start - LONG_SECONDS, "limit": limit + 1}
-        statement = _spans_statement(stream is not None, self._database.partitioned)
+        statement = spans_statement(stream is not None, self._database.partitioned)
 
         def question(connection: Connection) -> list[Span]:
             return [Span(found, began, over) for found, began, over, _ in connection.execute(statement, asked)]
@@ -274,7 +308,10 @@ class HistoryStore:
         fin_time = max(row.fin_time, row.facts.pub_time)
         params |= {"fin_time": fin_time, "code": int(row.code), "reason": str(row.reason), "accepted": row.accepted}
         self._database.make_room(connection, fin_time)
-        if connection.execute(_add_row, params).rowcount:
+        added = connection.execute(_add_row, params).rowcount
+        if not added and row.reason is not Reason.CRASH and self._take_back(connection, row.facts):
+            added = connection.execute(_add_row, params).rowcount
+        if added:
             self._tally.add(counted(params))
 
 
@@ -312,70 +349,3 @@ def _read_row(row: Row[Any]) -> HistoryRow:
 def _query_params(unique_name: str, app: str, pubdomain: str, stream: str | None) -> Params:
     asked = {"unique_name": unique_name, "app": app, "pubdomain": pubdomain}
     return asked if stream is None else asked | {"stream": stream}
-
-
-def _of_key(name: str, one_stream: bool) -> list[ColumnElement[bool]]:
-    table = METADATA.tables[name]
-    columns = ["unique_name", "app", "pubdomain", *(["stream"] if one_stream else [])]
-    return [table.c[column] == bindparam(column) for column in columns]
-
-
-def _listed(errors: bool, one_stream: bool, by_day: bool, bounds: tuple[str, str]) -> list[ColumnElement[bool]]:
-    condition: ColumnElement[bool] = literal_column(ERRORS if errors else ACCEPTED)
-    first, last = bindparam(bounds[0], type_=BigInteger), bindparam(bounds[1], type_=BigInteger)
-    # Which rows end from the window's start on is no condition, but says which days to look at.
-    days = [history.c.fin_time.between(first, bindparam("last_end"))] if by_day else []
-    return [*_of_key("history", one_stream), history.c.pub_time.between(first, last), *days, condition]
-
-
-@functools.cache
-def _count_statement(errors: bool, one_stream: bool, by_day: bool) -> Select[tuple[int, int]]:
-    """The rows of two ranges of time, one by one."""
-
-    def rows(name: str) -> ScalarSelect[int]:
-        wanted = _listed(errors, one_stream, by_day, (f"{name}_from", f"{name}_to"))
-        return select(func.count()).select_from(history).where(*wanted).scalar_subquery()
-
-    return select(rows("first"), rows("last"))
-
-
-@functools.cache
-def _page_statement(errors: bool, one_stream: bool, ascending: bool, by_day: bool) -> Select[Any]:
-    order = [history.c.pub_time, history.c.session_id]
-    return (
-        select(history)
-        .where(*_listed(errors, one_stream, by_day, ("start", "end")))
-        .order_by(*(column.asc() if ascending else column.desc() for column in order))
-        .limit(bindparam("limit"))
-        .offset(bindparam("offset"))
-    )
-
-
-@functools.cache
-def _spans_statement(one_stream: bool, by_day: bool) -> CompoundSelect[Any]:
-    """Three disjoint kinds (see tables.py): began at most LONG_SECONDS before the window or within it; began before
-    that, so that it is a long one if it reaches in; live."""
-    of_history = select(history.c.stream, history.c.pub_time, history.c.fin_time, history.c.session_id)
-    recent = of_history.where(
-        *_of_key("history", one_stream),
-        literal_column(ACCEPTED),
-        history.c.pub_time > bindparam("early"),
-        history.c.pub_time < bindparam("end"),
-        or_(history.c.fin_time > bindparam("start"), history.c.pub_time >= bindparam("start")),
-        *([history.c.fin_time >= bindparam("start")] if by_day else []),
-    )
-    # Adding nothing hides these columns from the planner, which would walk all of time in another index.
-    long = of_history.where(
-        *_of_key("history", False),
-        literal_column(LONG),
-        history.c.fin_time > bindparam("start"),
-        history.c.pub_time + 0 <= bindparam("early"),
-        *([history.c.stream.concat("") == bindparam("stream")] if one_stream else []),
-    )
-    live = select(
-        open_sessions.c.stream,
-        open_sessions.c.pub_time,
-        null().label("fin_time"),
-        open_sessions.c.session_id,
-    ).where(*_of_key("open_sessions", one_stream), open_sessions.c.pub_time < bindparam("end"))
-    return union_all(recent, long, live).order_by(text("pub_time"), text("session_id")).limit(bindparam("limit"))
