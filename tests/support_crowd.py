@@ -18,7 +18,7 @@ from typing import Any
 
 from openkls import model
 from openkls.cli.pace import pace, repeat_tags
-from openkls.client.api import CallFailed, NoAnswer, OpenApi
+from openkls.client import Client, KlsError, NoAnswer
 from openkls.codec import ProtocolError, flv
 from openkls.codec.rtmp.client import Mode, parse_rtmp_url
 from openkls.media.rtmp_client import ConnectionFailed, StreamRefused, _Connection, _send
@@ -193,7 +193,7 @@ class Apis:
         self._downs: dict[str, list[tuple[float, float]]] = {node.name: [] for node in nodes}
         self._nodes = nodes
         self._clients = [
-            OpenApi(node.endpoint, ACCESS_KEY, SECRET_KEY, timeout_seconds=ANSWER_SECONDS) for node in nodes
+            Client(node.endpoint, ACCESS_KEY, SECRET_KEY, timeout_seconds=ANSWER_SECONDS, retries=0) for node in nodes
         ]
 
     def died(self, node: str) -> None:
@@ -213,7 +213,7 @@ class Apis:
             return self._clients[at].call(action, {**NAMES, **parameters})
         except NoAnswer as failed:
             self._missing.append((node, began, time.monotonic(), f"{action} at {node}: {failed}"))
-        except CallFailed as failed:
+        except KlsError as failed:
             self.failures[f"{action} {failed.ret_code or failed.code}"] += 1
             if failed.code not in SAYS_UNABLE and failed.ret_code not in model.load().actions[action].ret_codes:
                 self._faults.append(f"{action} at {node}: {failed}")
