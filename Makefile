@@ -8,7 +8,7 @@ API_FUZZ_SECONDS ?= 600
 INGEST_FUZZ_SECONDS ?= 600
 SOAK_SECONDS ?= 1800
 
-.PHONY: serve demo cluster test test-cluster check lint bench fuzz soak clean
+.PHONY: serve demo cluster test sdks test-cluster check lint bench fuzz soak clean
 
 # The pinned, hash-checked dependencies; openkls itself is installed editable, without resolving again.
 $(VENV)/.serve: requirements/serve.txt pyproject.toml
@@ -44,6 +44,14 @@ test: $(VENV)/.dev
 # Whole clusters as processes: failures, restarts, relays. On a busy machine single ones have failed.
 test-cluster: $(VENV)/.dev
 	$(PYTEST) tests/e2e -m cluster
+
+# The generated parts of all SDKs, their wheel, and their tests: the conformance cases, and calls of a real service.
+sdks: $(VENV)/.dev
+	$(BIN)/python -m tools.sdkgen
+	$(BIN)/python -m tools.conformance
+	rm -f dist/openkls_client-*.whl
+	cd sdk/python && $(abspath $(BIN))/python -m hatchling build -t wheel -d $(abspath dist)
+	$(PYTEST) tests/client tests/sdk
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -18,6 +18,7 @@ BENCHES = {
     "fanout": "what a viewer costs, beside nginx-rtmp and Node-Media-Server",
     "ingest": "what a publisher costs, beside nginx-rtmp and Node-Media-Server",
     "cluster": "four nodes on one Redis: lists, claims, commands; a ban from one node to the other",
+    "sdk": "what the Python SDK's signing costs, beside botocore's",
     "hls": "what HLS costs for each stream, beside nginx-rtmp",
 }
 

@@ -24,7 +24,7 @@ from typing import Final
 from bench import forbid
 from bench.api_server import Filled
 from bench.machine import no_options, spread
-from openkls.client.api import OpenApi
+from openkls.client import Client
 from openkls.cluster import RedisCluster, open_cluster
 from openkls.codec import flv
 from openkls.codec.rtmp.client import Mode
@@ -144,7 +144,7 @@ def _lists(folder: Path, redis: RedisServer) -> None:
 
 def _list_times(port: int) -> str:
     times = []
-    with OpenApi(f"http://127.0.0.1:{port}", ACCESS_KEY, SECRET_KEY) as api:
+    with Client(f"http://127.0.0.1:{port}", ACCESS_KEY, SECRET_KEY) as api:
         for _ in range(LISTS):
             begin = time.perf_counter()
             data = api.call("ListRealtimeStreamsInfo", {"UniqueName": "demo", "App": "live"})

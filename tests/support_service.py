@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import imageio_ffmpeg
 
-from openkls.client.api import OpenApi
+from openkls.client import Client
 
 ACCESS_KEY = "AKTESTTESTTESTTEST"
 SECRET_KEY = "test-secret-of-no-use-elsewhere"
@@ -150,7 +150,7 @@ class RunningService:
 
     def call(self, action: str, **parameters: object) -> dict[str, Any]:
         """One signed call of our own client for the space ``demo``, app ``live``; ``Data``."""
-        with OpenApi(self.endpoint, ACCESS_KEY, SECRET_KEY) as api:
+        with Client(self.endpoint, ACCESS_KEY, SECRET_KEY, retries=0) as api:
             return api.call(action, {"UniqueName": "demo", "App": "live", **parameters})
 
     def _answers(self, port: int) -> bool:

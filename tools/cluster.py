@@ -15,7 +15,7 @@ from typing import Any
 
 from rich.table import Table
 
-from openkls.client import CallFailed
+from openkls.client import KlsError
 from tools.site import POLL_SECONDS, Node, Site, Stopped, missing_programs, openkls
 from tools.stage import FFMPEG, STREAM, DemoFailed, console, hold, show, show_details, show_row, tell
 
@@ -261,7 +261,7 @@ def main() -> int:
             acts.go_on()
     except Stopped:
         pass
-    except (DemoFailed, CallFailed, RuntimeError, OSError, subprocess.CalledProcessError) as error:
+    except (DemoFailed, KlsError, RuntimeError, OSError, subprocess.CalledProcessError) as error:
         console.print(f"\nThe cluster does not hold: {error}", markup=False, style="bold red")
         return 1
     finally:

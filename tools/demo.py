@@ -21,7 +21,7 @@ from rich.table import Table
 
 from openkls import model
 from openkls.cli.play import play_http_flv
-from openkls.client import CallFailed, OpenApi
+from openkls.client import Client, KlsError
 from openkls.media import rtmp_client
 from tools.stage import (
     FFMPEG,
@@ -77,7 +77,7 @@ async def start_service(stage: Stage) -> None:
     await until(running, "the service to be up")
     configuration = stage.folder / "openkls-data" / "openkls.toml"
     key = tomllib.loads(configuration.read_text())["account"][0]["key"][0]
-    stage.api = OpenApi(f"http://127.0.0.1:{stage.api_port}", key["access_key"], key["secret_key"])
+    stage.api = Client(f"http://127.0.0.1:{stage.api_port}", key["access_key"], key["secret_key"])
     tell(f"API http://127.0.0.1:{stage.api_port}, RTMP port {stage.rtmp_port}, HTTP-FLV port {stage.play_port}")
     tell(f"its key pair: {key['access_key']}, the secret in a file of mode {configuration.stat().st_mode & 0o777:04o}")
 
@@ -305,7 +305,7 @@ def main() -> int:
     console.print("[bold]OpenKLS: a real stream in, its truth out[/bold]")
     try:
         asyncio.run(_demo())
-    except (DemoFailed, CallFailed, rtmp_client.ConnectionFailed, rtmp_client.StreamRefused) as error:
+    except (DemoFailed, KlsError, rtmp_client.ConnectionFailed, rtmp_client.StreamRefused) as error:
         console.print(f"\nThe demo does not hold: {error}", markup=False, style="bold red")
         return 1
     except TimeoutError:

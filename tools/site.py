@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from openkls.cli.firstrun import new_access_key, new_secret_key
-from openkls.client import OpenApi
+from openkls.client import Client
 from tools import postgres, redis
 from tools.stage import DemoFailed, free_ports
 
@@ -188,7 +188,7 @@ class Site:
     def call(self, node: Node, action: str, **parameters: object) -> dict[str, object]:
         """One call of an API node; ``Data``."""
         self.check()
-        with OpenApi(node.endpoint, *self.key) as api:
+        with Client(node.endpoint, *self.key, retries=0) as api:
             return api.call(action, {"UniqueName": "demo", "App": "live", **parameters})
 
     def check(self) -> None:

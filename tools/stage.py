@@ -16,7 +16,7 @@ import imageio_ffmpeg  # type: ignore[import-untyped]
 from rich.console import Console
 from rich.table import Table
 
-from openkls.client import OpenApi
+from openkls.client import Client
 
 STEP_SECONDS = 20.0
 POLL_SECONDS = 0.2
@@ -39,7 +39,7 @@ class Stage:
         self.api_port, self.rtmp_port, self.play_port = free_ports(3)
         self.called: set[str] = set()
         self.service: asyncio.subprocess.Process | None = None
-        self.api: OpenApi
+        self.api: Client
         self._processes: list[asyncio.subprocess.Process] = []
         self._step = 0
 

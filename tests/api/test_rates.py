@@ -10,7 +10,7 @@ from openkls import config, model
 from openkls.api import pipeline
 from openkls.app import Service
 from openkls.cli import top
-from openkls.client import api as client
+from openkls.client import Client, KlsError
 from support_api import REGION, VERSION, Reply, Site
 
 OPERATIONS = model.load().operations
@@ -165,17 +165,17 @@ async def test_client_names_its_bucket_and_signs_for_it(limited: Site) -> None:
     host, port = limited.address
 
     def look(bucket: str) -> int | None:
-        with client.OpenApi(f"http://{host}:{port}", "AKTEST", "SKTEST", REGION, bucket=bucket) as api:
+        with Client(
+            f"http://{host}:{port}", "AKTEST", "SKTEST", REGION, bucket=bucket, clock=lambda: limited.now
+        ) as api:
             try:
                 api.call("ListRealtimeStreamsInfo", {"UniqueName": "demo", "App": "live"})
-            except client.CallFailed as error:
+            except KlsError as error:
                 return error.ret_code
         return 0
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(client.time, "time", lambda: limited.now)
-        assert await asyncio.to_thread(look, "top") == 0
-        assert await asyncio.to_thread(look, "") == 9016
+    assert await asyncio.to_thread(look, "top") == 0
+    assert await asyncio.to_thread(look, "") == 9016
 
 
 async def test_service_keeps_the_rates_unless_its_configuration_says_otherwise(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ async def test_service_keeps_the_rates_unless_its_configuration_says_otherwise(t
         """How many are accepted."""
         host, port = service.api_address
         accepted = 0
-        with client.OpenApi(f"http://{host}:{port}", key.access_key, key.secret_key) as api:
+        with Client(f"http://{host}:{port}", key.access_key, key.secret_key, retries=0) as api:
             for _ in range(calls):
                 answer = api.send("ListHistoryPubStreamsInfo", {})
                 assert answer.error_type in ("", "LimitExceeded")

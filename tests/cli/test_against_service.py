@@ -13,7 +13,7 @@ import pytest
 from typer.testing import Result
 
 from openkls.cli.pace import read_tags
-from openkls.client import CallFailed, OpenApi
+from openkls.client import Client, KlsError
 from openkls.codec.flv import VIDEO
 from support_service import ACCESS_KEY, RunningService, make_clip, until
 
@@ -110,10 +110,10 @@ def test_a_made_key_signs_within_seconds_and_a_disabled_one_no_longer(run: Run, 
     refused: set[str] = set()
 
     def signs() -> bool:
-        with OpenApi(service.endpoint, access_key, secret_key) as api:
+        with Client(service.endpoint, access_key, secret_key) as api:
             try:
                 api.call("GetBlacklist", {"UniqueName": "demo", "App": "live", "Pubdomain": "push.demo.local"})
-            except CallFailed as error:
+            except KlsError as error:
                 refused.add(error.code)
                 return False
             return True

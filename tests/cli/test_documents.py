@@ -28,7 +28,14 @@ from openkls.media.pushhook import (
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGURATION = ROOT / "docs" / "reference" / "configuration.md"
 CLI = ROOT / "docs" / "reference" / "cli.md"
-PAGES = sorted([*ROOT.glob("*.md"), ROOT / "deploy" / "README.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted(
+    [
+        *ROOT.glob("*.md"),
+        ROOT / "deploy" / "README.md",
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "sdk").glob("*/README.md"),
+    ]
+)
 ROW = re.compile(r"^\| `([^`]+)` \|(?: `([^`]*)` \|| +\|)", re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)(?:#[^)]*)?\)")
 

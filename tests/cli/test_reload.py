@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from openkls.client import CallFailed, OpenApi
+from openkls.client import Client, KlsError
 from support_service import ACCESS_KEY, ACCOUNT, SECRET_KEY, RunningService, make_clip, pushing, until
 
 pytestmark = pytest.mark.e2e
@@ -58,10 +58,10 @@ def hang_up(service: RunningService, word: str = "is taken up") -> str:
 
 def answer(service: RunningService, access_key: str = ACCESS_KEY, secret_key: str = SECRET_KEY, **names: str) -> str:
     """What GetBlacklist answers: "0", a RetCode or an error code."""
-    with OpenApi(service.endpoint, access_key, secret_key) as api:
+    with Client(service.endpoint, access_key, secret_key) as api:
         try:
             api.call("GetBlacklist", APP | names)
-        except CallFailed as error:
+        except KlsError as error:
             return str(error.code)
         return "0"
 
@@ -133,12 +133,12 @@ def test_limits_are_taken_up(folder: Path) -> None:
 
     def calls() -> set[str]:
         names = APP | {"Limit": 1}
-        with OpenApi(service.endpoint, ACCESS_KEY, SECRET_KEY) as api:
+        with Client(service.endpoint, ACCESS_KEY, SECRET_KEY, retries=0) as api:
             codes = set()
             for _ in range(60):
                 try:
                     api.call("ListHistoryPubStreamsInfo", names)
-                except CallFailed as error:
+                except KlsError as error:
                     codes.add(str(error.code))
             return codes
 

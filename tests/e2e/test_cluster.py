@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from openkls.client.api import CallFailed
+from openkls.client import KlsError
 from support_cluster import Node, StallingProxy
 from support_service import pushing, until
 from tools.redis import RedisServer
@@ -123,7 +123,7 @@ def test_cut_without_a_ban_is_acknowledged_by_the_node_it_lives_on(site: Site, c
         site.b.call("ForbidStream", Pubdomain=PUBDOMAIN, Stream="cut", ForbidTillUnixTime=1)
         assert encoder.wait(5) != 0
     until(lambda: row(site.b, "cut") is None)
-    with pytest.raises(CallFailed) as offline:
+    with pytest.raises(KlsError) as offline:
         site.b.call("ForbidStream", Pubdomain=PUBDOMAIN, Stream="cut", ForbidTillUnixTime=1)
     assert offline.value.ret_code == 8502
     with pushing(clip, site.b.push_url("cut")):
@@ -227,6 +227,6 @@ def test_rate_is_one_for_all_nodes(site: Site) -> None:
     for number in range(50):
         (site.a, site.b)[number % 2].call("ListRealtimeStreamsInfo", Type="push")
     for node in (site.a, site.b):
-        with pytest.raises(CallFailed) as over:
+        with pytest.raises(KlsError) as over:
             node.call("ListRealtimeStreamsInfo", Type="push")
         assert over.value.ret_code == 9016

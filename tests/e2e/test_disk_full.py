@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from openkls.client.api import CallFailed
+from openkls.client import KlsError
 from openkls.codec.flv import VIDEO, Tag
 from openkls.media import rtmp_client
 from support_service import RunningService, until
@@ -69,7 +69,7 @@ def _write_on(out: io.FileIO, size: int) -> None:
 def forbid(service: RunningService, stream: str) -> int:
     try:
         service.call("ForbidStream", Pubdomain=DOOR, Stream=stream)
-    except CallFailed as error:
+    except KlsError as error:
         return error.ret_code or -1
     return 0
 

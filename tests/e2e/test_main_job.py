@@ -12,7 +12,7 @@ from typing import Any
 import av
 import pytest
 
-from openkls.client.api import CallFailed
+from openkls.client import KlsError
 from support_service import FFMPEG, RunningService, pushing, until
 
 pytestmark = pytest.mark.e2e
@@ -116,7 +116,7 @@ def test_resume_ends_a_ban_early_also_after_a_restart(service: RunningService, c
     assert service.stop() == 0
     service.start()
     service.call("ResumeStream", Pubdomain=PUBDOMAIN, Stream="early")
-    with pytest.raises(CallFailed) as again:
+    with pytest.raises(KlsError) as again:
         service.call("ResumeStream", Pubdomain=PUBDOMAIN, Stream="early")
     assert again.value.ret_code == 8201
     service.kill()

@@ -18,7 +18,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from openkls import model
-from openkls.client.api import OpenApi
+from openkls.client import Client
 from openkls.codec.amzdate import build_amz_date
 from openkls.codec.sigv4 import SignedRequest, encode_query, presign
 from support_nine import program, run_all_nine, snake
@@ -174,7 +174,7 @@ def test_presigned_urls_opened_with_plain_curl_call_all_nine(
 def test_running_service_answers_all_nine_as_its_openapi_document_says(service: RunningService, clip: Path) -> None:
     document = httpx.get(f"{service.endpoint}/openapi.json", trust_env=False).json()
     OpenAPIV31SpecValidator(document).validate()
-    with OpenApi(service.endpoint, ACCESS_KEY, SECRET_KEY) as api:
+    with Client(service.endpoint, ACCESS_KEY, SECRET_KEY) as api:
 
         def call(action: str, **parameters: object) -> dict[str, Any]:
             answer: dict[str, Any] = api.send(action, parameters).whole()

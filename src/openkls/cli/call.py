@@ -10,11 +10,10 @@ import typer
 
 from openkls import client, model
 from openkls.cli.check import ConfigOption
-from openkls.cli.place import ACCESS_KEY_VARIABLE, ENDPOINT_VARIABLE, SECRET_KEY_VARIABLE, find_access
+from openkls.cli.place import find_access
 from openkls.cli.screen import FAILURE, USAGE, fail, note, out, plain
-
-# Of the gateway, not of an action (contract, 4).
-DRY_RUN = "DryRun"
+from openkls.client.core import DRY_RUN
+from openkls.client.credentials import ACCESS_KEY_VARIABLE, ENDPOINT_VARIABLE, SECRET_KEY_VARIABLE
 
 EPILOG = "Actions: " + ", ".join(model.load().operations) + "."
 
@@ -60,23 +59,27 @@ def call(
     operation = _operation(action)
     given = _read_parameters(operation, parameters or [])
     access = find_access(config, endpoint, access_key, secret_key, region)
+    failure: client.KlsError | None = None
     with access.open() as api:
-        try:
-            answer = api.send(operation.name, given)
-            tree = answer.whole()
-        except client.NoAnswer as error:
-            fail(error.message)
-    if raw:
+        called = api.make(operation.name, given)
+    try:
+        called.data()
+    except client.NoAnswer as error:
+        fail(error.message)
+    except client.KlsError as error:
+        failure = error
+    answer = called.last_answer()
+    if raw or not answer.body.lstrip().startswith(b"{"):
         out.file.flush()
         sys.stdout.buffer.write(answer.body + b"\n")
         sys.stdout.flush()
     else:
-        out.print_json(json.dumps(tree))
-    try:
-        answer.data()
-    except client.CallFailed as error:
-        note(f"openkls: {plain(str(error))}", style="red")
-        raise typer.Exit(FAILURE) from None
+        out.print_json(json.dumps(answer.whole()))
+    if failure is not None:
+        note(f"openkls: {plain(str(failure))}", style="red")
+        if failure.advice:
+            note(failure.advice)
+        raise typer.Exit(FAILURE)
 
 
 def _operation(action: str) -> model.Operation:

@@ -10,12 +10,10 @@ from pathlib import Path
 
 from openkls import client, config
 from openkls.cli.screen import USAGE, fail
+from openkls.client.credentials import ACCESS_KEY_VARIABLE, ENDPOINT_VARIABLE, SECRET_KEY_VARIABLE
 
 CONFIG_NAME = "openkls.toml"
 DATA_DIR_VARIABLE = "OPENKLS_SERVER__DATA_DIR"
-ENDPOINT_VARIABLE = "OPENKLS_ENDPOINT"
-ACCESS_KEY_VARIABLE = "OPENKLS_ACCESS_KEY"
-SECRET_KEY_VARIABLE = "OPENKLS_SECRET_KEY"  # noqa: S105 - the name of a variable
 
 _ANYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
 
@@ -32,12 +30,14 @@ class Access:
     def __repr__(self) -> str:
         return f"Access({self.endpoint!r}, {self.access_key!r})"
 
-    def open(self, bucket: str = "") -> client.OpenApi:
+    def open(self, bucket: str = "", retries: int = client.RETRIES_DEFAULT) -> client.Client:
         """A client for it, its calls counted in ``bucket``; ends the command when the endpoint is none."""
         try:
-            return client.OpenApi(self.endpoint, self.access_key, self.secret_key, self.region, bucket=bucket)
-        except ValueError as error:
-            fail(str(error), USAGE)
+            return client.Client(
+                self.endpoint, self.access_key, self.secret_key, self.region, bucket=bucket, retries=retries
+            )
+        except client.UsageError as error:
+            fail(error.message, USAGE)
 
 
 def data_dir() -> str:

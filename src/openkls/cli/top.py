@@ -40,10 +40,10 @@ def top(
     """Show the live streams of an app: push quality and viewers, refreshed every four seconds."""
     unique_name, app_name = _which(space, app, config)
     access = find_access(config, endpoint, access_key, secret_key, region)
-    with access.open(BUCKET) as api:
+    with access.open(BUCKET, retries=0) as api:
         try:
             table = _table(api, unique_name, app_name)
-        except client.CallFailed as error:
+        except client.KlsError as error:
             fail(str(error))
         if once or not out.is_terminal:
             show(table)
@@ -54,14 +54,14 @@ def top(
             note("Stopped.")
 
 
-def _follow(api: client.OpenApi, unique_name: str, app: str, table: Table) -> None:
+def _follow(api: client.Client, unique_name: str, app: str, table: Table) -> None:
     failures = 0
     with Live(table, console=out, screen=True, auto_refresh=False) as live:
         while True:
             time.sleep(REFRESH_SECONDS)
             try:
                 table, failures = _table(api, unique_name, app), 0
-            except client.CallFailed as error:
+            except client.KlsError as error:
                 failures += error.ret_code != OVER_THE_SPEED_LIMIT
                 if failures >= PATIENCE_ROUNDS:
                     live.stop()
@@ -85,7 +85,7 @@ def _which(space: str | None, app: str | None, config: ConfigOption) -> tuple[st
     return unique_name, app_name
 
 
-def _table(api: client.OpenApi, unique_name: str, app: str) -> Table:
+def _table(api: client.Client, unique_name: str, app: str) -> Table:
     """One table: a push listing, and a pull listing for each protocol."""
     asked: dict[str, object] = {"UniqueName": unique_name, "App": app}
     pushed = api.call("ListRealtimeStreamsInfo", asked | {"Type": "push"})["Streams"]
