@@ -1,0 +1,2 @@
+/** Access keys, and where they come from. */
+package com.ksc.auth;

@@ -1,0 +1,2 @@
+/** Access keys of {@code ~/.aws/credentials}. */
+package com.ksc.auth.profile;

@@ -1,0 +1,2 @@
+/** What every failure of a call is. */
+package com.ksc;
