@@ -8,7 +8,8 @@ from sqlalchemy.sql.base import Executable
 from openkls.store import Store
 from openkls.store.blacklist import _since
 from openkls.store.counts import _look
-from openkls.store.history import _count_statement, _old, _page_statement, _spans_statement
+from openkls.store.history import _old
+from openkls.store.questions import count_statement, page_statement, spans_statement
 from openkls.store.walk import _cells_statement, _inner
 from support_store import URL
 
@@ -38,16 +39,16 @@ async def explain(store: Store, statement: Executable, **lists: object) -> list[
 async def test_page_and_total_walk_their_index(store: Store, errors: bool, one_stream: bool) -> None:
     index = f"history_{'stream' if one_stream else 'app'}{'_errors' if errors else ''}"
     walk = f"INDEX {index} ({KEY}{' AND stream=?' if one_stream else ''} AND {BEGAN})"
-    plan = await explain(store, _count_statement(errors, one_stream, False))
+    plan = await explain(store, count_statement(errors, one_stream, False))
     assert [step for step in plan if " history " in step] == [f"SEARCH history USING COVERING {walk}"] * 2
     for ascending in (False, True):
-        plan = await explain(store, _page_statement(errors, one_stream, ascending, False))
+        plan = await explain(store, page_statement(errors, one_stream, ascending, False))
         assert plan == [f"SEARCH history USING {walk}"]
 
 
 @pytest.mark.parametrize("one_stream", [False, True])
 async def test_spans_read_a_day_more_than_the_window_and_the_long_ones(store: Store, one_stream: bool) -> None:
-    plan = await explain(store, _spans_statement(one_stream, False))
+    plan = await explain(store, spans_statement(one_stream, False))
     index = "history_stream" if one_stream else "history_app"
     of_history = [step for step in plan if " history " in step]
     assert of_history == [

@@ -18,7 +18,7 @@ from openkls.domain.ports import HistoryPage
 from openkls.store import SetupError, Store, open_store, readers, writer
 from openkls.store.database import open_database
 from openkls.store.engine import prepare
-from openkls.store.history import _count_statement, _page_statement
+from openkls.store.questions import count_statement, page_statement
 from openkls.store.secrets import Seal
 from openkls.store.walk import NEVER
 from support_store import KEY, NOON, SECRET, build_facts, build_query, build_row, check_exact
@@ -319,8 +319,8 @@ async def test_page_and_remainders_walk_their_index_in_order(store: Store, error
         connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
         plans = []
         for statement in (
-            _page_statement(errors, one_stream, False, True),
-            _count_statement(errors, one_stream, True),
+            page_statement(errors, one_stream, False, True),
+            count_statement(errors, one_stream, True),
         ):
             sql = str(statement.compile(dialect=postgresql.psycopg.dialect()))
             plans.append("\n".join(connection.exec_driver_sql(f"EXPLAIN {sql}", asked).scalars()))
