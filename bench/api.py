@@ -234,7 +234,8 @@ def _start_moto(stack: ExitStack) -> Server | None:
     if importlib.util.find_spec("moto") is None or importlib.util.find_spec("flask_cors") is None:
         print("moto[server] is not installed (extra bench): without it")
         return None
-    from tests.support_service import free_ports, until
+    from tests.support_service import until
+    from tools.ports import free_ports
 
     (port,) = free_ports(1)
     server = Server("moto sts", ["-m", "moto.server", "-p", str(port)], port, keeps=False)

@@ -14,8 +14,9 @@ from typing import Any
 from support_cluster import Node, StallingProxy, start_all
 from support_crowd import PUBDOMAIN, Apis, Banner, Crowd, Loop, Viewer
 from support_invariants import Row, ban_faults, history_faults, list_faults, name_faults
-from support_service import free_ports, until
+from support_service import until
 from support_store import migrated
+from tools.ports import free_ports
 from tools.postgres import PrivatePostgres
 from tools.redis import RedisServer
 

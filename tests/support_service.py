@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import imageio_ffmpeg
 
 from openkls.client import Client
+from tools.ports import free_ports
 
 ACCESS_KEY = "AKTESTTESTTESTTEST"
 SECRET_KEY = "test-secret-of-no-use-elsewhere"
@@ -62,15 +63,6 @@ def until(fact: Callable[[], T], seconds: float = 10.0, step_seconds: float = 0.
             return value
         assert time.monotonic() < deadline, f"not so within {seconds} s: {value!r}"
         time.sleep(step_seconds)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 class RunningService:

@@ -10,6 +10,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from tools.ports import free_ports
+
 PROGRAMS = ("redis-server", "valkey-server")
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
@@ -33,8 +35,7 @@ class RedisServer:
         self.folder = folder
         self._durable = durable
         self.log = folder / "redis.log"
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
+        (self.port,) = free_ports(1)
         self.process: subprocess.Popen[bytes] | None = None
 
     @property

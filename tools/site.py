@@ -21,7 +21,8 @@ from typing import TypeVar
 from openkls.cli.firstrun import new_access_key, new_secret_key
 from openkls.client import Client
 from tools import postgres, redis
-from tools.stage import DemoFailed, free_ports
+from tools.ports import free_ports
+from tools.stage import DemoFailed
 
 T = TypeVar("T")
 

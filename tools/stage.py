@@ -6,7 +6,6 @@ Rule: every process that a `Stage` started ends with it, by its own id; every wa
 import asyncio
 import contextlib
 import os
-import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from openkls.client import Client
+from tools.ports import free_ports
 
 STEP_SECONDS = 20.0
 POLL_SECONDS = 0.2
@@ -110,13 +110,6 @@ async def until(fact: Callable[[], Awaitable[Any]], what: str) -> Any:
             return value
         await asyncio.sleep(POLL_SECONDS)
     raise DemoFailed(f"waited {STEP_SECONDS:g} s in vain for {what}")
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [each.getsockname()[1] for each in sockets]
 
 
 def hold(fact: bool, otherwise: str) -> None:

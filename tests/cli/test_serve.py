@@ -17,7 +17,8 @@ import pytest
 
 from openkls.cli import serve
 from openkls.cli.firstrun import make_first_config
-from support_service import free_ports, until
+from support_service import until
+from tools.ports import free_ports
 
 pytestmark = pytest.mark.e2e
 

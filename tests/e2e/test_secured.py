@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from support_service import RunningService, free_ports, pushing, until
+from support_service import RunningService, pushing, until
+from tools.ports import free_ports
 
 pytestmark = pytest.mark.e2e
 

@@ -14,7 +14,7 @@ from openkls.codec import flv
 from openkls.config import Address
 from support_hls import Player, made, push, the_packager
 from support_media import House, Wire, frame, seen
-from support_service import free_ports
+from tools.ports import free_ports
 
 pytestmark = pytest.mark.asyncio(loop_factories=["uvloop"])
 
