@@ -174,7 +174,6 @@ class Supervisor:
         self._ports: list[socket.socket] = []
         self._processes: list[_Process] = []
         self._keepers: list[asyncio.Task[None]] = []
-        self._stopping = False
 
     async def start(self, stop: asyncio.Event) -> Endpoints | None:
         """Start all; where the service listens, or None when ``stop`` came first. Raises ConfigError, SetupError."""
@@ -219,7 +218,6 @@ class Supervisor:
 
     async def stop(self) -> bool:
         """End all; False when one had to be killed. Idempotent."""
-        self._stopping = True
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
