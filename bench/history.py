@@ -81,19 +81,24 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 async def _compare(adapter: str, sizes: list[int], chosen: argparse.Namespace) -> None:
-    found = []
-    for rows in sizes:
-        with _database(adapter) as (url, folder, vacuum):
+    stores = []
+    async with contextlib.AsyncExitStack() as stack:
+        databases = stack.enter_context(_databases(adapter))
+        for rows in sizes:
+            url, folder, vacuum = databases(f"bench{len(stores)}")
             store = await open_store(url, folder, bytes(32), deadline_seconds=60)
-            try:
-                await _load(adapter, store, rows, vacuum)
-                found.append(Figures(rows, await _ask(store, chosen.runs)))
-                if rows == sizes[-1]:
-                    await _live(adapter, store, chosen.live)
-            finally:
-                await store.close()
+            stack.push_async_callback(store.close)
+            await _load(adapter, store, rows, vacuum)
+            stores.append(store)
+        times = await _ask(stores, chosen.runs)
+        found = [Figures(rows, times_ms) for rows, times_ms in zip(sizes, times, strict=True)]
+        _print_figures(adapter, found, chosen.runs)
+        await _live(adapter, stores[-1], chosen.live)
+
+
+def _print_figures(adapter: str, found: list[Figures], runs: int) -> None:
     small, large = found
-    print(f"\n{adapter}: milliseconds, median of {WINDOWS} windows x {chosen.runs}")
+    print(f"\n{adapter}: milliseconds, median of {WINDOWS} windows x {runs}, both in turns")
     print(f"{'':34}{small.rows:>12,}{large.rows:>12,}   large/small   goal")
     for (what, of), large_ms in large.times_ms.items():
         if (what, of) not in small.times_ms:
@@ -110,16 +115,20 @@ async def _compare(adapter: str, sizes: list[int], chosen: argparse.Namespace) -
 
 
 @contextlib.contextmanager
-def _database(adapter: str) -> Iterator[tuple[str, Path, Callable[[], None]]]:
-    """A new, empty database: its url, a data folder, and what tidies it up after loading."""
+def _databases(adapter: str) -> Iterator[Callable[[str], tuple[str, Path, Callable[[], None]]]]:
+    """Makes new, empty databases by their names: the url, a data folder, and what tidies it up after loading."""
     with tempfile.TemporaryDirectory() as folder:
         if adapter == "sqlite":
-            yield "sqlite:///bench.db", Path(folder), lambda: None
+            yield lambda name: (f"sqlite:///{name}.db", Path(folder), lambda: None)
             return
         # What a server of this size is commonly given; the defaults are for one of 1 GB.
         settings = ("shared_buffers=2GB", "max_wal_size=8GB", "maintenance_work_mem=256MB", "random_page_cost=1.1")
         with PrivatePostgres(durable=True, settings=settings) as server:
-            yield server.create("bench"), Path(folder), lambda: server.sql("bench", "VACUUM ANALYZE") and None
+
+            def create(name: str) -> tuple[str, Path, Callable[[], None]]:
+                return server.create(name), Path(folder), lambda: server.sql(name, "VACUUM ANALYZE") and None
+
+            yield create
 
 
 async def _load(adapter: str, store: Store, rows: int, vacuum: Callable[[], None]) -> None:
@@ -172,7 +181,8 @@ def _rows(first: int, last: int, rows: int) -> list[tuple[object, ...]]:
     return made
 
 
-async def _ask(store: Store, runs: int) -> dict[tuple[str, str], float]:
+async def _ask(stores: Sequence[Store], runs: int) -> list[dict[tuple[str, str], float]]:
+    """The stores take turns, question by question, so that whatever else the machine does slows all of them."""
     dice = random.Random(5)
     windows = [START + dice.randrange(DAYS * DAY - WINDOW_SECONDS) for _ in range(WINDOWS)]
     whole = HistoryQuery(KEY.unique_name, KEY.app, KEY.pubdomain, None, 0, 0, False, False, 0, LIMIT)
@@ -183,23 +193,25 @@ async def _ask(store: Store, runs: int) -> dict[tuple[str, str], float]:
         "one of 2,000 streams": replace(whole, stream=SPARSE),
         "errors": replace(whole, errors=True),
     }
-    times: dict[tuple[str, str], float] = {}
+    times: list[dict[tuple[str, str], float]] = [{} for _ in stores]
     for of, query in kinds.items():
         deep = replace(query, offset=DEEP_PAGE * LIMIT)
         for what, asked in (("page 0", query), ("page 1000", deep), ("total", replace(query, limit=0))):
-            taken = []
+            taken: list[list[float]] = [[] for _ in stores]
+            empty = [False for _ in stores]
             for start in windows:
                 moved = replace(asked, start=start, end=start + WINDOW_SECONDS)
                 for run in range(WARM_RUNS + runs):
-                    began = time.perf_counter()
-                    page = await store.history.page(moved)
-                    # The first ones warm caches and let the server plan once and for all.
-                    if run >= WARM_RUNS:
-                        taken.append((time.perf_counter() - began) * 1000)
-                if what == "page 1000" and not page.rows:
-                    break
-            else:
-                times[what, of] = statistics.median(taken)
+                    for at, store in enumerate(stores):
+                        began = time.perf_counter()
+                        page = await store.history.page(moved)
+                        # The first ones warm caches and let the server plan once and for all.
+                        if run >= WARM_RUNS:
+                            taken[at].append((time.perf_counter() - began) * 1000)
+                        empty[at] |= what == "page 1000" and not page.rows
+            for at, milliseconds in enumerate(taken):
+                if not empty[at]:
+                    times[at][what, of] = statistics.median(milliseconds)
     return times
 
 

@@ -39,7 +39,7 @@ from openkls.domain.errors import StoreUnavailable
 from openkls.domain.keys import StreamKey
 from openkls.domain.ports import HistoryPage, HistoryQuery, Span
 from openkls.domain.session import BreakCode, HistoryRow, Reason, SessionFacts
-from openkls.store.counts import EVERY_STREAM, Counted, Tally, take_rows
+from openkls.store.counts import EVERY_STREAM, SPLIT_ROWS, Counted, Tally, take_rows
 from openkls.store.database import Database, insert
 from openkls.store.questions import count_statement, page_statement, spans_statement
 from openkls.store.readers import Readers
@@ -254,8 +254,11 @@ class HistoryStore:
             pieces = window.read()
             if query.offset >= pieces.total or query.limit == 0:
                 return HistoryPage([], pieces.total)
-            piece, offset = window.find(*at_offset(pieces.found, query.offset, query.ascending), query.ascending)
-            start, end = (piece.first, query.end) if query.ascending else (query.start, piece.last)
+            start, end, offset = query.start, query.end, query.offset
+            # One of the first pages is read from the window's end on, sooner than its place is looked for.
+            if offset > SPLIT_ROWS:
+                piece, offset = window.find(*at_offset(pieces.found, offset, query.ascending), query.ascending)
+                start, end = (piece.first, end) if query.ascending else (start, piece.last)
             bounds = {"start": start, "end": end, "last_end": pieces.last_end}
             found = connection.execute(rows, asked | bounds | {"limit": query.limit, "offset": offset})
             return HistoryPage([_read_row(row) for row in found], pieces.total)
