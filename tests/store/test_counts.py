@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from openkls.domain.session import BreakCode, HistoryRow, Reason
-from openkls.store import Store, counts, open_store
+from openkls.store import Store, counts, history, open_store
 from support_store import KEY, NOON, SECRET, build_facts, build_query, build_row, check_exact, read_counts
 
 DAY = NOON - NOON % 86400
@@ -17,6 +17,7 @@ DAY = NOON - NOON % 86400
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counts, "SPLIT_ROWS", 4)
+    monkeypatch.setattr(history, "NEAR_ROWS", 8)
 
 
 async def close_all(store: Store, rows: list[HistoryRow]) -> None:
@@ -106,6 +107,29 @@ async def test_pages_of_a_dense_week_are_those_of_the_sorted_list(
         for offset in (*range(30), *range(30, len(expected), 17), len(expected)):
             page = await store.history.page(replace(query, offset=offset))
             assert (page.rows, page.total) == (expected[offset : offset + 7], len(expected))
+
+
+@pytest.mark.usefixtures("small")
+async def test_totals_and_deep_rows_of_windows_that_cut_days_hours_and_minutes_anywhere(store: Store) -> None:
+    dice = random.Random(11)
+    # Dense enough for minutes in places, and nothing at all in others.
+    began = [DAY + dice.choice([0, 1, 23, 24, 50]) * 3600 + int(dice.expovariate(1 / 300)) for _ in range(300)]
+    await close_all(store, [build_row(pub_time=at) for at in began])
+    assert {key[2] for key in await check_exact(store)} == {86400, 3600, 60}
+    edges = [
+        DAY + day * 86400 + hour * 3600 + minute * 60 + second
+        for day in (0, 1, 2)
+        for hour in (0, 1, 2, 23)
+        for minute in (0, 1, 7, 59)
+        for second in (0, 1, 30, 59)
+    ]
+    for _ in range(300):
+        start, end = sorted(dice.choices(edges, k=2))
+        inside = sorted(at for at in began if start <= at <= end)
+        offset = dice.randrange(len(inside) + 1)
+        page = await store.history.page(build_query(start=start, end=end, ascending=True, limit=3, offset=offset))
+        found = [row.facts.pub_time for row in page.rows]
+        assert (page.total, found) == (len(inside), inside[offset : offset + 3]), (start, end, offset)
 
 
 async def test_clock_that_was_set_back_gives_a_session_of_no_length(store: Store) -> None:

@@ -10,7 +10,7 @@ from openkls.store.blacklist import _since
 from openkls.store.counts import _look
 from openkls.store.history import _old
 from openkls.store.questions import count_statement, page_statement, spans_statement
-from openkls.store.walk import _cells_statement, _inner
+from openkls.store.walk import _inner, _parts_statement
 from support_store import URL
 
 KEY = "unique_name=? AND app=? AND pubdomain=?"
@@ -66,7 +66,8 @@ async def test_counts_are_found_by_their_key(store: Store) -> None:
     of = "unique_name=? AND app=? AND pubdomain=? AND stream=? AND errors=? AND seconds=?"
     search = f"SEARCH history_counts USING PRIMARY KEY ({of} AND start>? AND start<?)"
     assert await explain(store, _inner) == [search]
-    plan = await explain(store, _cells_statement())
-    assert [step for step in plan if "history_counts" in step] == [search] * 5
+    plan = await explain(store, _parts_statement())
+    looked_up = f"SEARCH history_counts USING PRIMARY KEY ({of} AND start=?)"
+    assert [step for step in plan if "history_counts" in step] == ([looked_up] * 2 + [search] * 2) * 3
     plan = await explain(store, _look, streams=["a", "b", "c"])
-    assert plan == [f"SEARCH history_counts USING PRIMARY KEY ({of} AND start=?)"]
+    assert plan == [looked_up]

@@ -39,7 +39,7 @@ from openkls.domain.errors import StoreUnavailable
 from openkls.domain.keys import StreamKey
 from openkls.domain.ports import HistoryPage, HistoryQuery, Span
 from openkls.domain.session import BreakCode, HistoryRow, Reason, SessionFacts
-from openkls.store.counts import EVERY_STREAM, SPLIT_ROWS, Counted, Tally, take_rows
+from openkls.store.counts import EVERY_STREAM, Counted, Tally, take_rows
 from openkls.store.database import Database, insert
 from openkls.store.questions import count_statement, page_statement, spans_statement
 from openkls.store.readers import Readers
@@ -52,6 +52,8 @@ from openkls.store.tables import (
 from openkls.store.walk import Window, at_offset
 from openkls.store.writer import Writer
 
+# The first pages are read from the window's edge on, which takes less than looking for their place.
+NEAR_ROWS = 256
 # One batch of purging holds the writer for about 10 ms; a ban that comes meanwhile waits that long.
 PURGE_BATCH = 250
 # Sessions of dead processes ended in one transaction: about half a second on PostgreSQL, of a deadline of two.
@@ -255,8 +257,7 @@ class HistoryStore:
             if query.offset >= pieces.total or query.limit == 0:
                 return HistoryPage([], pieces.total)
             start, end, offset = query.start, query.end, query.offset
-            # One of the first pages is read from the window's end on, sooner than its place is looked for.
-            if offset > SPLIT_ROWS:
+            if offset > NEAR_ROWS:
                 piece, offset = window.find(*at_offset(pieces.found, offset, query.ascending), query.ascending)
                 start, end = (piece.first, end) if query.ascending else (start, piece.last)
             bounds = {"start": start, "end": end, "last_end": pieces.last_end}
