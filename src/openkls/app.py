@@ -25,7 +25,7 @@ from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from openkls import config, store
-from openkls.api.listener import listen
+from openkls.api.listener import Site, listen
 from openkls.api.services import Services
 from openkls.api.tls import Certificate, CertificateError
 from openkls.config import Address, Config, ConfigError, join_address, parse_address, parse_advertised
@@ -345,8 +345,11 @@ async def _listen_api(settings: Config, rules: _Rules, stack: AsyncExitStack) ->
         shared_rates=rules.membership.rates if rules.membership else None,
     )
 
+    # By the first segment of their paths, such as "/console".
+    sites: dict[str, Site] = {}
+
     async def open_api(certificate: Certificate | None, address: Address) -> Address:
-        listener = await listen(services, address, certificate)
+        listener = await listen(services, address, certificate, sites)
         stack.push_async_callback(listener.close)
         return listener.address
 
