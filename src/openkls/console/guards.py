@@ -63,8 +63,8 @@ def asked_scheme(is_tls: bool, peer: str, headers: Headers, trusted: Sequence[Ne
 
 
 def is_private(scheme: str, host: str, client_ip: str, peer: str, headers: Headers, trusted: Sequence[Network]) -> bool:
-    """Whether a secret may be typed in here: over HTTPS, or on this machine alone. A connection from loopback by another
-    name, or through a proxy that is not a trusted one, is somebody else's."""
+    """Whether a secret may be typed in here: over HTTPS, or on this machine alone. A connection from loopback by
+    another name, or through a proxy that is not a trusted one, is somebody else's."""
     if scheme == "https":
         return True
     if not is_trusted(peer, trusted) and any(name in headers for name in _PROXY_HEADERS):
