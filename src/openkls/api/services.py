@@ -53,8 +53,16 @@ class Place:
     """What a request's names stand for, once they are known to be the caller's own."""
 
     account_id: str
-    space: config.Space
-    pubdomain: str
+    only: config.Space | None = None
+    """The space asked about; None for all of the account's."""
+    pubdomain: str = ""
     """The name the Pubdomain asked for is recorded under, never an alias; "" where the action takes none."""
     deed: Deed | None = None
     """The row of an action that is audited, to be written with the change it makes."""
+
+    @property
+    def space(self) -> config.Space:
+        """The space asked about, of an action that cannot be asked without one."""
+        if self.only is None:
+            raise AssertionError("the action has to name a space")
+        return self.only

@@ -249,7 +249,8 @@ def _break_codes(model: ServiceModel, test: Callable[[str | int], str]) -> Itera
 
 
 def _has_reserved(model: ServiceModel) -> bool:
-    return any(entry.reserved for entry in (*model.gateway_errors.values(), *model.ret_codes.values()))
+    codes = model.ret_codes.values()
+    return any(entry.reserved for entry in model.gateway_errors.values()) or any(entry.reserved for entry in codes)
 
 
 def _reserved(model: ServiceModel) -> Iterator[str]:
