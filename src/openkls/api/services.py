@@ -40,6 +40,11 @@ class Services:
     """Of the connections to all ports of the API."""
     clock: Callable[[], float]
     monotonic: Callable[[], float]
+    node: str = ""
+    """The address this node reports."""
+    rtmp_port: int = 0
+    play_port: int = 0
+    """Where media is served, by this process or by others of the service."""
     trusted_proxies: tuple[config.Network, ...] = ()
     """Whose word on where a request comes from is taken."""
     shared_rates: SharedRates | None = None
