@@ -153,9 +153,7 @@ class Service:
             rules = await _open_rules(settings, role, place, stack)
             cap = AddressCap(settings.limits.connections_per_address, settings.api.trusted_networks)
             media = None if role is Role.API else await _serve_media(settings, rules, cap, place.shares_ports, stack)
-            openapi = (
-                None if role is Role.MEDIA else await _listen_api(settings, rules, stack, media[1] if media else None)
-            )
+            openapi = None if role is Role.MEDIA else await _listen_api(settings, rules, media, stack)
             reload = Reload(
                 settings, rules.directory, rules.key_ring, partial(_set_limits, (cap, rules.cap), rules.rates)
             )
@@ -332,9 +330,14 @@ async def _serve_media(
 
 
 async def _listen_api(
-    settings: Config, rules: _Rules, stack: AsyncExitStack, play: Address | None
+    settings: Config, rules: _Rules, media: tuple[Address, Address] | None, stack: AsyncExitStack
 ) -> tuple[Address, Address | None]:
-    """The addresses of HTTP and, where it is asked for, of HTTPS. ``play`` is where this process serves viewers."""
+    """The addresses of HTTP and, where it is asked for, of HTTPS."""
+    # Where this process serves no media, others of the same configuration do.
+    rtmp, play = media or (
+        parse_address(settings.rtmp.listen, "rtmp.listen"),
+        parse_address(settings.play.listen, "play.listen"),
+    )
     services = Services(
         region=settings.server.region,
         regions=settings.server.regions,
@@ -352,6 +355,9 @@ async def _listen_api(
         trusted_proxies=settings.api.trusted_networks,
         clock=time.time,
         monotonic=time.monotonic,
+        node=settings.server.node,
+        rtmp_port=rtmp.port,
+        play_port=play.port,
         shared_rates=rules.membership.rates if rules.membership else None,
     )
 
@@ -359,8 +365,7 @@ async def _listen_api(
     sites: dict[str, Site] = {}
     console = None
     if settings.console.enabled:
-        play = play or parse_address(settings.play.listen, "play.listen")
-        console = sites["/console"] = Console(console_ports(settings, services, play.port))
+        console = sites["/console"] = Console(console_ports(settings, services))
 
     async def open_api(certificate: Certificate | None, address: Address) -> Address:
         listener = await listen(services, address, certificate, sites)
@@ -381,7 +386,7 @@ async def _listen_api(
     return plain, secured
 
 
-def console_ports(settings: Config, services: Services, play_port: int) -> ConsolePorts:
+def console_ports(settings: Config, services: Services) -> ConsolePorts:
     """What the console is handed of the API: nothing that is not there for a signed request too."""
     keys = services.keys
 
@@ -405,7 +410,7 @@ def console_ports(settings: Config, services: Services, play_port: int) -> Conso
         monotonic=services.monotonic,
         region=services.region,
         version=version("openkls"),
-        play_port=play_port,
+        play_port=services.play_port,
         hosts=tuple(normal_host(name) for name in settings.console.hosts),
         idle_seconds=settings.console.idle_minutes * 60.0,
         trusted_proxies=settings.api.trusted_networks,

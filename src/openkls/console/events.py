@@ -116,6 +116,7 @@ class Events:
         self._sessions = sessions
         self._boards: WeakValueDictionary[tuple[str, str], Board] = WeakValueDictionary()
         self._open: set[web.BaseRequest] = set()
+        self._is_closing = False
         self.refused = 0
         """Streams that were not opened because there were too many."""
         self.cut = 0
@@ -127,6 +128,8 @@ class Events:
 
     async def stream(self, request: web.BaseRequest, session: Session, client_ip: str) -> web.StreamResponse:
         """Send events until the session or the connection ends. Raises Refusal, with nothing sent."""
+        if self._is_closing:
+            raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "ServiceStopping", "The service is about to end.")
         if session.streams >= STREAMS_PER_SESSION_LIMIT or len(self._open) >= STREAMS_LIMIT:
             self.refused += 1
             raise Refusal(
@@ -158,6 +161,7 @@ class Events:
     async def close(self) -> None:
         """Wait for the streams of sessions that have all been ended; those that hang are cut. Bounded by
         END_SECONDS."""
+        self._is_closing = True
         try:
             async with asyncio.timeout(END_SECONDS):
                 while self._open:  # noqa: ASYNC110 -- there is an event a stream, and END_SECONDS for all

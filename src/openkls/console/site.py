@@ -6,8 +6,8 @@ also one to a bug of ours, goes out through `answers.sealed`.
 Theory of operation. A request's Host comes first (guards), then its path and method. The app's files are anybody's:
 they hold nothing but the program. Everything else is asked for by the console's own page: a request that a browser says
 to come from elsewhere is turned away, whatever it carries. Then the session, by its cookie; then, for all that is no
-GET, its CSRF token, which only a page of this origin can have read. The cookie is SameSite=Strict and HttpOnly; its name
-has the port, as browsers tell cookies apart by hosts alone: two services on one machine would log each other out.
+GET, its CSRF token, which only a page of this origin can have read. The cookie is SameSite=Strict and HttpOnly; its
+name has the port, as browsers tell cookies apart by hosts alone: two services of one machine would log each other out.
 """
 
 import logging
