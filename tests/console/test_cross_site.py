@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -238,8 +239,6 @@ HOSTILE = ["<script>alert(1)</script>", "\"'><img src=x onerror=alert(1)>", "a\x
 
 @pytest.mark.parametrize("name", HOSTILE)
 async def test_class_15_names_come_out_of_every_door_as_json(user: Browser, name: str) -> None:
-    from urllib.parse import quote
-
     texts = [
         await user.ask("POST", FORBID, json.dumps(BAN | {"Stream": name}).encode()),
         await user.ask("POST", f"/call?Action={quote(name)}&Version=2017-01-01", b"{}"),
