@@ -7,7 +7,6 @@ collector need not visit, as they are in no cycle.
 
 import asyncio
 from collections.abc import Collection, Iterable, Sequence
-from typing import NamedTuple
 
 import msgspec
 
@@ -37,7 +36,7 @@ class LiveStream(msgspec.Struct, frozen=True, gc=False):
     watched: Sequence[StreamName]
 
 
-class Found(NamedTuple):
+class Found(msgspec.Struct, frozen=True, gc=False):
     """A live stream, rendition or not, and what other processes show of its app."""
 
     session: Session | RemoteStream
@@ -119,7 +118,9 @@ class LiveStreams:
             sessions.update((session.facts.key.stream, session) for session in self._started(of_space, name))
             found += [Found(session, elsewhere) for each, session in sessions.items() if stream in (None, each)]
             await asyncio.sleep(0)
-        found.sort(key=_newest_first)
+        # Sorting keeps the order of equals: newest push first, then by name.
+        found.sort(key=_stream)
+        found.sort(key=_pub_time, reverse=True)
         return found
 
     def shares(self, found: Found, now: float) -> Shares:
@@ -139,9 +140,12 @@ class LiveStreams:
         return [session for session in self._registry.sessions_of(unique_name, app) if session.started]
 
 
-def _newest_first(found: Found) -> tuple[int, str, str, str]:
-    facts = found.session.facts
-    return (-facts.pub_time, *facts.key.name)
+def _stream(found: Found) -> str:
+    return found.session.facts.key.stream
+
+
+def _pub_time(found: Found) -> int:
+    return found.session.facts.pub_time
 
 
 def renditions(live: Iterable[str], suffixes: Sequence[str]) -> dict[str, str]:
