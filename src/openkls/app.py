@@ -40,6 +40,7 @@ from openkls.control.live import LiveStreams
 from openkls.control.membership import Membership
 from openkls.control.reconcile import Reconcile
 from openkls.control.reload import Reload
+from openkls.control.sampler import Sampler
 from openkls.domain.backoff import Backoff
 from openkls.domain.blacklist import Blacklist
 from openkls.domain.errors import StoreUnavailable
@@ -48,6 +49,7 @@ from openkls.domain.origin import AddressCap
 from openkls.domain.ports import HistoryPort
 from openkls.domain.rates import Rates
 from openkls.domain.registry import Registry
+from openkls.domain.series import Metrics
 from openkls.domain.viewers import Viewers
 from openkls.media.doors import Doors
 from openkls.media.hls import Hls
@@ -332,6 +334,9 @@ async def _listen_api(
         parse_address(settings.rtmp.listen, "rtmp.listen"),
         parse_address(settings.play.listen, "play.listen"),
     )
+    live = LiveStreams(rules.registry, rules.viewers, rules.membership.peers if rules.membership else None)
+    sampler = Sampler(live, rules.directory, rules.endings.failures, Metrics())
+    stack.push_async_callback(_end_task, asyncio.create_task(sampler.run(), name="sampler"))
     services = Services(
         region=settings.server.region,
         regions=settings.server.regions,
@@ -340,7 +345,7 @@ async def _listen_api(
         keys=rules.key_ring,
         forbids=rules.forbids,
         blacklist=rules.blacklist,
-        live=LiveStreams(rules.registry, rules.viewers, rules.membership.peers if rules.membership else None),
+        live=live,
         history=rules.history,
         audit=rules.audit,
         rates=rules.rates,
@@ -349,6 +354,7 @@ async def _listen_api(
         trusted_proxies=settings.api.trusted_networks,
         clock=time.time,
         monotonic=time.monotonic,
+        metrics=sampler.metrics,
         node=settings.server.node,
         rtmp_port=rtmp.port,
         play_port=play.port,

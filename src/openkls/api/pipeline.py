@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from openkls import model
 from openkls.api import audit, auth, wire
-from openkls.api.actions import blacklist, history, live, realtime, spaces
+from openkls.api.actions import blacklist, history, live, metrics, realtime, spaces
 from openkls.api.services import Place, Services
 from openkls.api.wire import Answer, Call
 from openkls.codec.sigv4 import MAX_QUERY_PARAMETERS, header_value
@@ -154,6 +154,7 @@ ACTIONS: Final[Mapping[str, Action]] = {
     "ResumeStream": blacklist.resume_stream,
     "GetBlacklist": blacklist.get_blacklist,
     "CheckBlacklist": blacklist.check_blacklist,
+    "DescribeStreamMetrics": metrics.describe_stream_metrics,
     "DescribeLiveStreams": live.describe_live_streams,
     "DescribeSpaces": spaces.describe_spaces,
 }

@@ -17,6 +17,7 @@ from openkls.domain.blacklist import Blacklist
 from openkls.domain.origin import AddressCap
 from openkls.domain.ports import HistoryPort
 from openkls.domain.rates import Rates
+from openkls.domain.series import Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class Services:
     """Of the connections to all ports of the API."""
     clock: Callable[[], float]
     monotonic: Callable[[], float]
+    metrics: Metrics
+    """How what is live went of late."""
     node: str = ""
     """The address this node reports."""
     rtmp_port: int = 0

@@ -103,15 +103,17 @@ class LiveStreams:
             sessions += [stream for name, stream in elsewhere.streams.items() if name not in here]
         return [session for session in sessions if session.key.pubdomain == pubdomain]
 
-    async def found(self, unique_names: Collection[str], app: str | None, stream: str | None) -> list[Found]:
-        """Every live stream, here and elsewhere, of these spaces, newest push first; of one app or name where one is
-        given. Others get their turn between two apps."""
+    async def found(
+        self, unique_names: Collection[str] | None, app: str | None = None, stream: str | None = None
+    ) -> list[Found]:
+        """Every live stream, here and elsewhere, of these spaces (None: of all), newest push first; of one app or name
+        where one is given. Others get their turn between two apps."""
         apps = set(self._registry.apps())
         if self.peers is not None:
             apps |= self.peers.apps()
         found = []
         for of_space, name in sorted(apps):
-            if of_space not in unique_names or app not in (None, name):
+            if (unique_names is not None and of_space not in unique_names) or app not in (None, name):
                 continue
             elsewhere = NOWHERE if self.peers is None else await self.peers.app(of_space, name)
             sessions: dict[str, Session | RemoteStream] = dict(elsewhere.streams)
