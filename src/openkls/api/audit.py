@@ -61,8 +61,8 @@ def _entry(services: Services, call: Call, outcome: str) -> AuditEntry:
 
 
 def _resource(call: Call) -> str:
-    """The access key; or the stream: under the name its publish domain is recorded by once that is known, else as it was
-    asked for."""
+    """The access key; or the stream: under the name its publish domain is recorded by once that is known, else as it
+    was asked for."""
     raw = getattr(call, "raw", {})
     if call.operation.name in FULL_RIGHTS_ONLY:
         return _text(raw.get("AccessKey", ""))
