@@ -26,6 +26,8 @@ _SHAPES: Final = {
 REFUSALS: Final = frozenset(
     ("InvalidAccesskey", "InvalidTimestamp", "ServiceUnavailableInvalid", "UnavailableRegion", "SignatureNotMatch")
 )
+# Whoever may do these may do everything.
+FULL_RIGHTS_ONLY: Final = frozenset(("CreateAccessKey", "RotateAccessKey", "DisableAccessKey", "SetAccessKeyPolicy"))
 
 
 def read_claim(services: Services, call: Call) -> None:
@@ -87,6 +89,13 @@ def check_policy(services: Services, call: Call) -> None:
     raise GatewayError(shape, SERVICE_PREFIX + call.operation.name, resource.krn)
 
 
+def check_full_rights(services: Services, call: Call) -> None:
+    """InvalidAuthenticationCode: what makes keys, or gives them rights, is for keys without a policy. One that may not
+    do everything could else make itself another that may."""
+    if call.operation.name in FULL_RIGHTS_ONLY and call.credential.policy is not None:
+        raise GatewayError("InvalidAuthenticationCode")
+
+
 def _resource(services: Services, call: Call) -> Resource:
     """What the request is about, from parameters that nobody has checked yet.
 
@@ -108,15 +117,21 @@ def _resource(services: Services, call: Call) -> Resource:
 
 async def hold_back(services: Services, call: Call) -> None:
     """Count a refusal, and let the time pass for which its answer is to be held back."""
-    backoff = services.backoff
-    access_key = call.claim.authorization.access_key
-    delay_seconds = backoff.refuse(access_key, call.client_ip, services.monotonic())
-    if not delay_seconds:
-        return
-    if not backoff.hold():
+    if not await hold_back_caller(services, call.claim.authorization.access_key, call.client_ip):
         call.closes = True
-        return
+
+
+async def hold_back_caller(services: Services, access_key: str, client_ip: str) -> bool:
+    """Count a refusal of a key's claim from an address, and let the time pass for which its answer is to be held back.
+    False when too many wait already: the answer goes out at once, and its connection is to end with it."""
+    backoff = services.backoff
+    delay_seconds = backoff.refuse(access_key, client_ip, services.monotonic())
+    if not delay_seconds:
+        return True
+    if not backoff.hold():
+        return False
     try:
         await services.pause(delay_seconds)
     finally:
         backoff.let_go()
+    return True

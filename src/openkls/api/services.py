@@ -9,6 +9,7 @@ from openkls import config
 from openkls.control.audit import AuditTrail, Deed
 from openkls.control.directory import Directory
 from openkls.control.forbid import Forbids
+from openkls.control.keypairs import KeyPairs
 from openkls.control.keyring import KeyRing
 from openkls.control.live import LiveStreams
 from openkls.control.shared_rates import SharedRates
@@ -17,6 +18,7 @@ from openkls.domain.blacklist import Blacklist
 from openkls.domain.origin import AddressCap
 from openkls.domain.ports import HistoryPort
 from openkls.domain.rates import Rates
+from openkls.domain.series import Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,16 @@ class Services:
     """Of the connections to all ports of the API."""
     clock: Callable[[], float]
     monotonic: Callable[[], float]
+    metrics: Metrics
+    """How what is live went of late."""
+    key_pairs: KeyPairs
+    node: str = ""
+    """The address this node reports."""
+    boot_id: str = ""
+    """This life of the process."""
+    rtmp_port: int = 0
+    play_port: int = 0
+    """Where media is served, by this process or by others of the service."""
     trusted_proxies: tuple[config.Network, ...] = ()
     """Whose word on where a request comes from is taken."""
     shared_rates: SharedRates | None = None
@@ -53,8 +65,16 @@ class Place:
     """What a request's names stand for, once they are known to be the caller's own."""
 
     account_id: str
-    space: config.Space
-    pubdomain: str
+    only: config.Space | None = None
+    """The space asked about; None for all of the account's."""
+    pubdomain: str = ""
     """The name the Pubdomain asked for is recorded under, never an alias; "" where the action takes none."""
     deed: Deed | None = None
     """The row of an action that is audited, to be written with the change it makes."""
+
+    @property
+    def space(self) -> config.Space:
+        """The space asked about, of an action that cannot be asked without one."""
+        if self.only is None:
+            raise AssertionError("the action has to name a space")
+        return self.only

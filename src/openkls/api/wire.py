@@ -8,6 +8,7 @@ import html
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -35,6 +36,16 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 
+class Way(Enum):
+    """How who asks has proved who they are; it says which steps the call takes (pipeline.STEPS_OF)."""
+
+    SIGNED = "signed"
+    SESSION = "session"
+    """Logged in; the credential is known from the beginning."""
+    UNMETERED = "unmetered"
+    """A session's too, made by the service itself at a pace of its own: held against no request rate."""
+
+
 @dataclass(slots=True)
 class Call:
     """One request on its way through the steps; each step fills in what it has found (pipeline.STEPS)."""
@@ -45,6 +56,7 @@ class Call:
     """The body is over BODY_LIMIT_BYTES and was not read."""
     client_ip: str = ""
     """Who asks."""
+    way: Way = Way.SIGNED
     claim: Claim = field(init=False)
     credential: Credential = field(init=False)
     query: dict[str, str] = field(init=False)
@@ -129,7 +141,7 @@ def named_action(call: Call) -> tuple[str, str]:
     version = version or header_value(headers, "x-version") or ""
     target = header_value(headers, "x-amz-target") or ""
     if target.startswith(_TARGET_PREFIX):
-        action, version = action or target[len(_TARGET_PREFIX) :], version or model.load().version
+        action, version = action or target[len(_TARGET_PREFIX) :], version or model.CONTRACT_VERSION
     path = call.request.path
     if path.startswith(_PATH_PREFIX):
         path_action, _, path_version = path[len(_PATH_PREFIX) :].rstrip("/").partition("/")
@@ -203,7 +215,7 @@ def success(data: dict[str, Any], request_id: str) -> Answer:
 
 def business_failure(operation: model.Operation, ret_code: int, request_id: str) -> Answer:
     """HTTP 200 with a RetCode, its text, and the zeroed members that some actions document."""
-    return _answer_data(model.load().failure(operation, ret_code), request_id)
+    return _answer_data(model.load(operation.version).failure(operation, ret_code), request_id)
 
 
 def _answer_data(data: dict[str, Any], request_id: str) -> Answer:
