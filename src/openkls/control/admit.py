@@ -155,6 +155,7 @@ class Admission:
         self._endings.finish(session, BreakCode.SUCCESS, Reason.TAKEN_OVER, now)
 
     def _record(self, facts: SessionFacts, refused: Refused) -> None:
+        self._endings.tally.end(facts.key.name, refused.code, Reason.REFUSED)
         name = "/".join(facts.key.name)
         if self.quota.allows(facts.key, facts.client_ip, self._monotonic()):
             self._journal.close(HistoryRow(facts, facts.pub_time, refused.code, Reason.REFUSED, accepted=False))

@@ -132,6 +132,11 @@ class Directory:
         door = self._doors.get(host)
         return host if door is None else door.pubdomain
 
+    def names_app(self, unique_name: str, app: str) -> bool:
+        """Whether the configuration names an app of a space; one that only publishers name is not."""
+        found = self._spaces.get(unique_name)
+        return found is not None and (app in found[1].apps or any(app == known.name for known in found[1].app))
+
     def settings(self, name: StreamName) -> config.App:
         """The settings of the app a stream belongs to; the defaults where its space is gone since it went live."""
         found = self._spaces.get(name.unique_name)

@@ -5,14 +5,16 @@ from collections.abc import Callable
 from openkls.control.journal import Journal
 from openkls.domain.registry import Registry
 from openkls.domain.session import BreakCode, HistoryRow, Reason, Session
+from openkls.domain.tally import Tally
 
 
 class Endings:
     """Ends sessions: frees the name if it is still theirs, and writes the row."""
 
-    def __init__(self, registry: Registry, journal: Journal) -> None:
+    def __init__(self, registry: Registry, journal: Journal, tally: Tally | None = None) -> None:
         self._registry = registry
         self._journal = journal
+        self.tally = tally or Tally()
         self.ended: Callable[[Session], None] | None = None
         """Told of every session that has ended; must not raise."""
 
@@ -30,6 +32,7 @@ class Endings:
         fin_time = max(facts.pub_time, int(now)) if session.started else facts.pub_time
         accepted = session.started or code is BreakCode.SUCCESS
         self._journal.close(HistoryRow(facts, fin_time, code, reason, accepted))
+        self.tally.end(facts.key.name, code, reason, session.quality.received_bytes)
         if self.ended is not None:
             self.ended(session)
         return True

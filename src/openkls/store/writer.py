@@ -31,6 +31,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from openkls.domain.errors import StoreTimeout, StoreUnavailable
+from openkls.domain.histogram import Histogram
 from openkls.store.database import Database
 
 # A batch holds the interpreter for about 60 microseconds a write; more than this at once would be felt by the media
@@ -131,6 +132,8 @@ class Writer:
         self.batches = 0
         self.refused = 0
         self.late = 0
+        self.took = Histogram()
+        """Of the writes that were waited for, from the call to its durable end."""
         self._task = asyncio.create_task(self._run(), name="openkls-store-writer")
 
     @property
@@ -154,9 +157,11 @@ class Writer:
         job = _Job(write, asyncio.get_running_loop().create_future())
         self._waiting[job] = None
         self._wake.set()
+        began = time.monotonic()
         try:
             async with asyncio.timeout(self._deadline_seconds):
                 result: T = await job.done
+                self.took.note(time.monotonic() - began)
                 return result
         except TimeoutError:
             job.withdrawn = True
