@@ -114,6 +114,7 @@ class Listener:
         # Without this, shutdown waits for the idle connections too.
         self._front.pre_shutdown()
         await self._front.shutdown(CLOSE_SECONDS)
+        self._front.ledger.flush()
 
 
 async def listen(
@@ -150,6 +151,7 @@ class _Front(web.Server):
         super().__init__(self._serve)
         self._services = services
         self._sites = sites
+        self.ledger = services.ledger
         self.outcomes: Counter[str] = Counter()
         self.visits: Counter[tuple[str, int]] = Counter()
 

@@ -151,7 +151,14 @@ class _Process:
 class Supervisor:
     """The workers of this service."""
 
-    def __init__(self, tree: Config, path: Path, workers: int, log_level: logs.Level) -> None:
+    def __init__(
+        self,
+        tree: Config,
+        path: Path,
+        workers: int,
+        log_level: logs.Level,
+        log_format: logs.Format = logs.Format.CONSOLE,
+    ) -> None:
         """Raises ConfigError where workers could not find each other."""
         if not tree.cluster.url:
             raise ConfigError(
@@ -168,6 +175,8 @@ class Supervisor:
             str(path),
             "--log-level",
             log_level.value,
+            "--log-format",
+            log_format.value,
         ]
         self._workers = workers
         self._lock: DataDirLock | None = None

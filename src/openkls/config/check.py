@@ -13,7 +13,7 @@ from openkls.config.names import (
     parse_advertised,
     parse_network,
 )
-from openkls.config.tree import Account, Api, Cluster, Config, Key, PlayDomain, PublishDomain, Space
+from openkls.config.tree import Account, Api, Cluster, Config, Key, Log, Metrics, PlayDomain, PublishDomain, Space
 
 # What examples and tutorials carry; a service must never come up with one of them (security class 14).
 PLACEHOLDER_SECRETS = frozenset({"", "..."})
@@ -22,6 +22,8 @@ PLACEHOLDER_ACCESS_KEY = "AKEXAMPLE"
 TOKEN_LEAST_CHARACTERS = 16
 # ListStreamDurations looks 60 days back (contract, 6); history must not end before that.
 RETENTION_MIN_DAYS = 61
+# Each stream is nine series of a metrics system; with more the scrape is felt by the media plane.
+PER_STREAM_LIMIT = 500
 # How long viewers may be kept on a stream that is gone; beyond this nobody watches a still picture.
 GRACE_MAX_SECONDS = 60
 
@@ -51,6 +53,8 @@ def check(config: Config) -> None:
     _check_cluster(config)
     _check_accounts(config.account)
     _check_relay(config.cluster)
+    _check_metrics(config.metrics)
+    _check_log(config.log)
     _check_unbuilt(config)
 
 
@@ -179,6 +183,25 @@ def _check_relay(cluster: Cluster) -> None:
             "cluster.relay_advertise: relay_listen listens on all addresses; name the one the other nodes reach, "
             "host or host:port"
         )
+
+
+def _check_metrics(metrics: Metrics) -> None:
+    # The token itself is not repeated.
+    if metrics.token and not re.fullmatch(rf"[\x21-\x7e]{{{TOKEN_LEAST_CHARACTERS},}}", metrics.token):
+        raise ConfigError(
+            f"metrics.token: at least {TOKEN_LEAST_CHARACTERS} printable ASCII characters without blanks expected; "
+            "`openssl rand -hex 32` makes one"
+        )
+    if metrics.listen:
+        parse_address(metrics.listen, "metrics.listen")
+    if not 0 <= metrics.per_stream <= PER_STREAM_LIMIT:
+        raise ConfigError(f"metrics.per_stream: 0 (none) to {PER_STREAM_LIMIT} streams expected")
+
+
+def _check_log(log: Log) -> None:
+    for name in log.levels:
+        if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", name, re.ASCII):
+            raise ConfigError(f"log.levels: {name!r} is no package, such as openkls.store")
 
 
 def _check_unbuilt(config: Config) -> None:

@@ -85,6 +85,25 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connections_per_address: int = 1000
 
 
+class Metrics(_Reticent, frozen=True, forbid_unknown_fields=True):
+    """``[metrics]``."""
+
+    token: str = ""
+    listen: str = ""
+    per_stream: int = 0
+
+    def __repr__(self) -> str:
+        return f"Metrics(listen={self.listen!r}, per_stream={self.per_stream})"
+
+
+class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[log]``."""
+
+    format: Literal["console", "json"] = "console"
+    levels: dict[str, Literal["debug", "info", "warning", "error"]] = {}
+    access: bool = True
+
+
 class Key(_Reticent, frozen=True, forbid_unknown_fields=True):
     """``[[account.key]]``."""
 
@@ -176,6 +195,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     store: StoreSection = StoreSection()
     cluster: Cluster = Cluster()
     limits: Limits = Limits()
+    metrics: Metrics = Metrics()
+    log: Log = Log()
     account: tuple[Account, ...] = ()
 
     @property
