@@ -148,6 +148,9 @@ class Site:
             pause=self.pause,
             clock=lambda: self.now,
             monotonic=lambda: self.ticks,
+            node="198.51.100.1",
+            rtmp_port=1935,
+            play_port=8081,
         )
         self.listener: api.Listener | None = None
         self.sites: dict[str, Neighbour] = {}
@@ -248,8 +251,8 @@ class Site:
         self, action: str, method: str | None = None, access_key: str = "AKTEST", **parameters: Any
     ) -> Reply:
         """Call an action by its own method (or the one given) and hold the answer against the model."""
-        operation = model.load().operations[action]
-        names = [("Action", action), ("Version", VERSION)]
+        operation = model.operations()[action]
+        names = [("Action", action), ("Version", operation.version)]
         method = method or operation.method
         body, headers = b"", [("Accept", "application/json")]
         if method == "POST":

@@ -147,7 +147,7 @@ class Service:
             rules = await _open_rules(settings, role, place, stack)
             cap = AddressCap(settings.limits.connections_per_address, settings.api.trusted_networks)
             media = None if role is Role.API else await _serve_media(settings, rules, cap, place.shares_ports, stack)
-            openapi = None if role is Role.MEDIA else await _listen_api(settings, rules, stack)
+            openapi = None if role is Role.MEDIA else await _listen_api(settings, rules, media, stack)
             reload = Reload(
                 settings, rules.directory, rules.key_ring, partial(_set_limits, (cap, rules.cap), rules.rates)
             )
@@ -323,8 +323,15 @@ async def _serve_media(
     return rtmp, play
 
 
-async def _listen_api(settings: Config, rules: _Rules, stack: AsyncExitStack) -> tuple[Address, Address | None]:
+async def _listen_api(
+    settings: Config, rules: _Rules, media: tuple[Address, Address] | None, stack: AsyncExitStack
+) -> tuple[Address, Address | None]:
     """The addresses of HTTP and, where it is asked for, of HTTPS."""
+    # Where this process serves no media, others of the same configuration do.
+    rtmp, play = media or (
+        parse_address(settings.rtmp.listen, "rtmp.listen"),
+        parse_address(settings.play.listen, "play.listen"),
+    )
     services = Services(
         region=settings.server.region,
         regions=settings.server.regions,
@@ -342,6 +349,9 @@ async def _listen_api(settings: Config, rules: _Rules, stack: AsyncExitStack) ->
         trusted_proxies=settings.api.trusted_networks,
         clock=time.time,
         monotonic=time.monotonic,
+        node=settings.server.node,
+        rtmp_port=rtmp.port,
+        play_port=play.port,
         shared_rates=rules.membership.rates if rules.membership else None,
     )
 

@@ -32,7 +32,7 @@ from openkls.domain.keys import StreamKey, StreamName
 from openkls.domain.ports import Link, Part, Posted, SnapshotsPort
 from openkls.domain.rates import Rates
 from openkls.domain.registry import Registry
-from openkls.domain.viewers import Audience, PullProtocol, Viewers
+from openkls.domain.viewers import NO_SHARES, Audience, PullProtocol, Shares, Viewers
 
 log = logging.getLogger("openkls.control.peers")
 
@@ -69,6 +69,17 @@ class Elsewhere:
                 online += row.online
                 bps += row.bps
         return Audience(online, bps)
+
+    def shares(self, stream: str) -> Shares:
+        """As Viewers.shares."""
+        rows = self.watched.get(stream)
+        if rows is None:
+            return NO_SHARES
+        online = dict.fromkeys(PullProtocol, 0)
+        for row in rows:
+            online[row.protocol] += row.online
+        bps = float(sum([row.bps for row in rows]))
+        return Shares(online[PullProtocol.RTMP], online[PullProtocol.HTTP_FLV], online[PullProtocol.HLS], bps)
 
 
 NOWHERE = Elsewhere()
@@ -160,6 +171,14 @@ class Peers:
                 merged.watched.setdefault(row.stream, []).append(row)
         self._merged[unique_name, app] = changes, merged
         return merged
+
+    def apps(self) -> set[tuple[str, str]]:
+        """The apps, each with its space, of which another process shows a stream or a viewer."""
+        return {each for readings in self._readings.values() for each in readings.apps()}
+
+    def processes(self) -> list[Readings]:
+        """What each other process shows."""
+        return list(self._readings.values())
 
     def lists(self, key: StreamKey) -> bool:
         """Whether another process was last seen to publish the key."""

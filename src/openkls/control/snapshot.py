@@ -153,6 +153,10 @@ class Readings:
         for chunk in shown.chunks:
             self._chunks.setdefault((chunk.unique_name, chunk.app), []).append(chunk)
 
+    def apps(self) -> list[tuple[str, str]]:
+        """The apps, each with its space, that have a stream or a viewer there."""
+        return list(self._chunks)
+
     async def app(self, unique_name: str, app: str) -> AppShown:
         """What it shows of an app, made when it is first asked for. Raises msgspec.DecodeError."""
         known = self._read.get((unique_name, app))
