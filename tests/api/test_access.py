@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from openkls.api import access, ledger
 from openkls.api.ledger import LINES_AT_ONCE, LINES_PER_SECOND, Ledger
@@ -127,7 +128,7 @@ async def test_refused_calls_of_anybody_have_lines_up_to_a_limit_and_then_a_numb
     await site.send_raw(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
     assert len(facts(site, lines)) == LINES_PER_SECOND + 2
     assert [record.getMessage() for record in lines if isinstance(record.msg, str)] == [
-        "2 further refused calls of one second have no line"
+        "2 further requests of one second, which anybody can make, have no line"
     ]
 
 
@@ -172,3 +173,17 @@ def test_the_limit_of_lines_counts_anew_each_second() -> None:
     assert book.left_out == 1
     assert book.may_log(6.0)
     assert book.left_out == 0
+
+
+async def test_sites_have_lines_too_but_for_what_probes_ask_every_few_seconds(site: Site, lines: list[Any]) -> None:
+    async def answer(request: web.BaseRequest, path: str, *_: object) -> web.StreamResponse:
+        return web.Response(status=503 if path == "/readyz" else 200, body=b"12345")
+
+    site.sites.update({"/console": answer, "/healthz": answer, "/readyz": answer})  # type: ignore[dict-item]
+    for path in ("/console/x?token=SECRET", "/healthz", "/readyz"):
+        await site.send_raw(f"GET {path} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+    site.services.ledger.flush()
+    said = [(record.msg.fields["path"], record.msg.fields["status"], record.msg.fields["bytes"]) for record in lines]
+    assert said == [("/console/x", 200, 5), ("/readyz", 503, 5)]
+    assert all(record.msg.fields["request_id"] for record in lines)
+    assert "SECRET" not in "".join(record.getMessage() for record in lines)

@@ -4,13 +4,16 @@ than naming its facts; its text is made where it is written."""
 import logging
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+from aiohttp import web
 
 from openkls.api import wire
-from openkls.api.ledger import log
+from openkls.api.ledger import Ledger, log
 from openkls.api.services import Services
 from openkls.api.wire import Answer, Call
 from openkls.codec.sigv4 import header_value
+from openkls.control.ids import request_id
 from openkls.domain.audit import PART_LIMIT, legible
 
 # Of a refused call's query; further it is not read for a line alone.
@@ -18,6 +21,18 @@ QUERY_LIMIT: Final = 2048
 SUCCESS: Final = "0"
 CANCELLED: Final = "Cancelled"
 """The service ended meanwhile."""
+
+
+# What probes and scrapers ask for.
+QUIET: Final = frozenset(("/healthz", "/readyz", "/metrics"))
+
+
+class Sent(NamedTuple):
+    """What a site answered a request that began at ``began`` of the ledger's clock."""
+
+    began: float
+    status: int
+    body_bytes: int
 
 
 class AccessLine:
@@ -55,6 +70,41 @@ class AccessLine:
         )
 
 
+class VisitLine:
+    """A request of a site beside the API, as one line."""
+
+    __slots__ = ("at", "fields")
+
+    def __init__(self, fields: Mapping[str, Any], at: float) -> None:
+        self.at = at
+        self.fields = fields
+
+    def __str__(self) -> str:
+        said = self.fields
+        return (
+            f"{said['client']} {said['method']} {_word(said['path'])}: {said['status']}, {said['duration_ms']:g} ms, "
+            f"{said['bytes']} bytes"
+        )
+
+
+def note_visit(ledger: Ledger, request: web.BaseRequest, path: str, client_ip: str, sent: Sent) -> None:
+    """Note an answer of a site; a good one of those that are asked every few seconds is worth no line."""
+    if not ledger.access or not log.isEnabledFor(logging.INFO) or (path in QUIET and sent.status == 200):
+        return
+    if not _may_log(ledger, ledger.clock()):
+        return
+    fields = {
+        "client": client_ip,
+        "method": request.method,
+        "path": path,
+        "status": sent.status,
+        "duration_ms": round((ledger.clock() - sent.began) * 1000, 2),
+        "bytes": sent.body_bytes,
+        "request_id": request_id.get(),
+    }
+    ledger.write(VisitLine(fields, time.time()))
+
+
 def note(services: Services, call: Call, answer: Answer | None, began: float) -> None:
     """Note a call that began at ``began`` of the ledger's clock; None is one that was cancelled."""
     ledger = services.ledger
@@ -66,13 +116,18 @@ def note(services: Services, call: Call, answer: Answer | None, began: float) ->
     if not ledger.access or answer is None or not log.isEnabledFor(logging.INFO):
         return
     # Of a key that has verified: only then it is looked what is asked for (pipeline.STEPS).
-    if operation is None:
-        left_out = ledger.left_out
-        if not ledger.may_log(now):
-            return
-        if left_out and not ledger.left_out:
-            log.info("%d further refused calls of one second have no line", left_out)
+    if operation is None and not _may_log(ledger, now):
+        return
     ledger.write(AccessLine(call, answer, now - began, time.time()))
+
+
+def _may_log(ledger: Ledger, now: float) -> bool:
+    left_out = ledger.left_out
+    if not ledger.may_log(now):
+        return False
+    if left_out and not ledger.left_out:
+        log.info("%d further requests of one second, which anybody can make, have no line", left_out)
+    return True
 
 
 def outcome_of(answer: Answer) -> str:

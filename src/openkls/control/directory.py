@@ -155,6 +155,14 @@ class Directory:
         found = self._spaces.get(unique_name)
         return found is not None and (app in found[1].apps or any(app == known.name for known in found[1].app))
 
+    def named_apps(self) -> list[tuple[str, str]]:
+        """The apps that the configuration names, each with its space, in its order; of a space that names none ""."""
+        named = []
+        for _, space in self._spaces.values():
+            apps = dict.fromkeys((*space.apps, *(app.name for app in space.app)))
+            named += [(space.unique_name, app) for app in apps or ("",)]
+        return named
+
     def settings(self, name: StreamName) -> config.App:
         """The settings of the app a stream belongs to; the defaults where its space is gone since it went live."""
         found = self._spaces.get(name.unique_name)

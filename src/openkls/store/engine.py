@@ -34,6 +34,10 @@ class Store:
         self.keys = KeyStore(self.writer, self.readers, seal)
         self.audit = AuditStore(self.writer, self.readers)
 
+    async def ping(self) -> None:
+        """See that it answers. Raises StoreTimeout, StoreUnavailable."""
+        await self.readers.ask(lambda connection: connection.exec_driver_sql("SELECT 1").scalar_one())
+
     async def close(self) -> None:
         """Finish the writes that wait and close all connections. Idempotent."""
         await self.readers.close()
