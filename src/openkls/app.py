@@ -134,14 +134,15 @@ class Service:
         media: tuple[Address, Address] | None,
         api: tuple[Address, Address | None] | None,
         reload: Reload,
-        ledger: Ledger | None,
+        parts: Parts,
         health: Health,
         metrics: Address | None,
     ) -> None:
         self._stack = stack
         self._reload = reload
-        self._ledger = ledger
         self._health = health
+        self.parts = parts
+        """What metrics are read from."""
         self.metrics_address = metrics
         """Where metrics and health are served beside the API, if they are."""
         self.rtmp_address: Address | None
@@ -170,15 +171,15 @@ class Service:
             reload = Reload(
                 settings, rules.directory, rules.key_ring, partial(_set_limits, (cap, rules.cap), rules.rates)
             )
-            return cls(stack.pop_all(), media, openapi, reload, rules.parts.ledger, health, metrics)
+            return cls(stack.pop_all(), media, openapi, reload, rules.parts, health, metrics)
         raise AssertionError("an AsyncExitStack swallows nothing")
 
     def reload(self, settings: Config) -> list[str]:
         """Take up a checked configuration without a restart; returns the keys that need one. Raises ConfigError, with
         nothing changed."""
         waiting = self._reload.apply(settings)
-        if self._ledger is not None:
-            self._ledger.access = settings.log.access
+        if self.parts.ledger is not None:
+            self.parts.ledger.access = settings.log.access
         return waiting
 
     async def stop(self) -> None:
