@@ -38,11 +38,13 @@ from openkls.control.directory import Directory
 from openkls.control.finish import Endings
 from openkls.control.forbid import Forbids
 from openkls.control.journal import Journal
+from openkls.control.keypairs import KeyPairs
 from openkls.control.keyring import KeyRing, clash_error
 from openkls.control.live import LiveStreams
 from openkls.control.membership import Membership
 from openkls.control.reconcile import Reconcile
 from openkls.control.reload import Reload
+from openkls.control.sampler import Sampler
 from openkls.domain.backoff import Backoff
 from openkls.domain.blacklist import Blacklist
 from openkls.domain.errors import StoreUnavailable
@@ -51,6 +53,7 @@ from openkls.domain.origin import AddressCap
 from openkls.domain.ports import HistoryPort
 from openkls.domain.rates import Rates
 from openkls.domain.registry import Registry
+from openkls.domain.series import Metrics
 from openkls.domain.tally import Tally
 from openkls.domain.viewers import Viewers
 from openkls.media.doors import Doors
@@ -114,6 +117,8 @@ class _Rules:
     admission: Admission
     hooks: PushHooks
     hubs: Hubs
+    key_pairs: KeyPairs
+    boot_id: str
     history: HistoryPort
     audit: AuditTrail
     rates: Rates
@@ -299,6 +304,8 @@ async def _open_rules(settings: Config, role: Role, place: Place, stack: AsyncEx
         admission,
         hooks,
         hubs,
+        KeyPairs(opened.keys, key_ring, reconcile.sync, membership.signals.tell_keys if membership else None),
+        boot_id,
         opened.history,
         audit,
         rates,
@@ -408,6 +415,9 @@ async def _listen_api(
         parse_address(settings.rtmp.listen, "rtmp.listen"),
         parse_address(settings.play.listen, "play.listen"),
     )
+    live = LiveStreams(rules.registry, rules.viewers, rules.membership.peers if rules.membership else None)
+    sampler = Sampler(live, rules.directory, rules.endings.failures, Metrics())
+    stack.push_async_callback(_end_task, asyncio.create_task(sampler.run(), name="sampler"))
     services = Services(
         region=settings.server.region,
         regions=settings.server.regions,
@@ -416,7 +426,7 @@ async def _listen_api(
         keys=rules.key_ring,
         forbids=rules.forbids,
         blacklist=rules.blacklist,
-        live=LiveStreams(rules.registry, rules.viewers, rules.membership.peers if rules.membership else None),
+        live=live,
         history=rules.history,
         audit=rules.audit,
         rates=rules.rates,
@@ -425,6 +435,9 @@ async def _listen_api(
         trusted_proxies=settings.api.trusted_networks,
         clock=time.time,
         monotonic=time.monotonic,
+        metrics=sampler.metrics,
+        key_pairs=rules.key_pairs,
+        boot_id=rules.boot_id,
         node=settings.server.node,
         rtmp_port=rtmp.port,
         play_port=play.port,

@@ -10,6 +10,7 @@ from openkls.api.ledger import Ledger
 from openkls.control.audit import AuditTrail, Deed
 from openkls.control.directory import Directory
 from openkls.control.forbid import Forbids
+from openkls.control.keypairs import KeyPairs
 from openkls.control.keyring import KeyRing
 from openkls.control.live import LiveStreams
 from openkls.control.shared_rates import SharedRates
@@ -18,6 +19,7 @@ from openkls.domain.blacklist import Blacklist
 from openkls.domain.origin import AddressCap
 from openkls.domain.ports import HistoryPort
 from openkls.domain.rates import Rates
+from openkls.domain.series import Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,13 @@ class Services:
     """Of the connections to all ports of the API."""
     clock: Callable[[], float]
     monotonic: Callable[[], float]
+    metrics: Metrics
+    """How what is live went of late."""
+    key_pairs: KeyPairs
     node: str = ""
     """The address this node reports."""
+    boot_id: str = ""
+    """This life of the process."""
     rtmp_port: int = 0
     play_port: int = 0
     """Where media is served, by this process or by others of the service."""

@@ -115,6 +115,10 @@ class Directory:
         """The spaces of an account, in the configuration's order."""
         return tuple(space for owner, space in self._spaces.values() if owner == account_id)
 
+    def all_spaces(self) -> list[tuple[str, config.Space]]:
+        """Every space with its account's id."""
+        return list(self._spaces.values())
+
     def owner(self, unique_name: str) -> str | None:
         """The account of a space; None for a space that is gone."""
         return self._spaces.get(unique_name, (None, None))[0]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from openkls.control.failures import Failures
 from openkls.control.journal import Journal
 from openkls.domain.registry import Registry
 from openkls.domain.session import BreakCode, HistoryRow, Reason, Session
@@ -15,6 +16,8 @@ class Endings:
         self._registry = registry
         self._journal = journal
         self.tally = tally or Tally()
+        self.failures = Failures()
+        """The publishes that failed, those refused at the door too."""
         self.ended: Callable[[Session], None] | None = None
         """Told of every session that has ended; must not raise."""
 
@@ -31,6 +34,8 @@ class Endings:
         facts = session.facts
         fin_time = max(facts.pub_time, int(now)) if session.started else facts.pub_time
         accepted = session.started or code is BreakCode.SUCCESS
+        if code is not BreakCode.SUCCESS:
+            self.failures.count(facts.key)
         self._journal.close(HistoryRow(facts, fin_time, code, reason, accepted))
         self.tally.end(facts.key.name, code, reason, session.quality.received_bytes)
         if self.ended is not None:
