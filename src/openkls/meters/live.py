@@ -6,44 +6,17 @@ import asyncio
 import heapq
 import time
 from collections.abc import Iterator
-from enum import StrEnum
 from typing import Final
 
 from openkls.domain.keys import StreamName
-from openkls.domain.quality import Reading
 from openkls.domain.session import Session
 from openkls.domain.tally import PLACES_LIMIT
+from openkls.domain.trouble import Trouble, trouble_of
 from openkls.domain.viewers import PullProtocol
 from openkls.meters.parts import Media, Parts
 from openkls.meters.sheet import Sheet
 
 CHUNK_ROWS: Final = 500
-# A viewer sees as much: every tenth frame is gone.
-LOST_FRAMES_PERCENT: Final = 10
-# What the encoder makes in a second takes longer than one to arrive, by as much as measuring does not explain.
-UPLINK_SHARE: Final = 0.9
-
-
-class Trouble(StrEnum):
-    """What is wrong with a push; of several the first."""
-
-    STALLED = "stalled"
-    """Nothing has arrived for the whole window."""
-    LOST_FRAMES = "lost_frames"
-    """FLR is LOST_FRAMES_PERCENT or more."""
-    UPLINK_SHORT = "uplink_short"
-    """Less arrives than UPLINK_SHARE of what the encoder makes."""
-
-
-def trouble_of(reading: Reading) -> Trouble | None:
-    """What is wrong with a push, if anything."""
-    if not reading.real_bps:
-        return Trouble.STALLED
-    if reading.flr >= LOST_FRAMES_PERCENT:
-        return Trouble.LOST_FRAMES
-    if reading.real_bps < UPLINK_SHARE * (reading.video_bps + reading.audio_bps):
-        return Trouble.UPLINK_SHORT
-    return None
 
 
 def read_apps(parts: Parts, sheet: Sheet) -> None:
@@ -59,7 +32,7 @@ def read_apps(parts: Parts, sheet: Sheet) -> None:
 async def read_streams(parts: Parts, sheet: Sheet) -> float:
     """Put what is said of all streams of this process; returns the bits a second that arrive of them."""
     tally = parts.endings.tally
-    real_bps = 0.0
+    real_bps, wall = 0.0, time.time()
     for place, received_bytes in tally.received_bytes.items():
         sheet.put("openkls_received_bytes_total", received_bytes, *place)
     for number, session in enumerate(_started(parts)):
@@ -72,7 +45,14 @@ async def read_streams(parts: Parts, sheet: Sheet) -> float:
         real_bps += reading.real_bps
         sheet.put("openkls_streams", 1, *place)
         sheet.put("openkls_received_bytes_total", session.quality.received_bytes, *place)
-        trouble = trouble_of(reading)
+        trouble = trouble_of(
+            wall - session.facts.pub_time,
+            reading.frame_rate,
+            reading.curfps,
+            reading.flr,
+            reading.video_bps + reading.audio_bps,
+            reading.real_bps,
+        )
         if trouble is not None:
             sheet.put("openkls_streams_troubled", 1, *place, trouble)
     return real_bps
