@@ -49,12 +49,12 @@ from openkls.domain.ports import HistoryPort
 from openkls.domain.rates import Rates
 from openkls.domain.registry import Registry
 from openkls.domain.viewers import Viewers
+from openkls.hooks.authority import PushHooks
 from openkls.media.doors import Doors
 from openkls.media.hls import Hls
 from openkls.media.hls_proxy import HlsProxy
 from openkls.media.hubs import Hubs
 from openkls.media.play import PlayListener
-from openkls.media.pushhook import PushHooks
 from openkls.media.relay import Relays
 from openkls.media.relay_port import RelayPort
 from openkls.media.rtmp_listener import RtmpListener

@@ -17,13 +17,8 @@ from openkls.codec import pushauth
 from openkls.control.keyring import KeyRing
 from openkls.control.pushdoor import PUB_PARAM_LIMIT
 from openkls.domain.policy import Resource, Verdict, parse_policy
-from openkls.media.pushhook import (
-    ASKS_LIMIT,
-    ASKS_PER_SERVER_LIMIT,
-    SIGNATURE_HEADER,
-    TIMESTAMP_HEADER,
-    build_signatures,
-)
+from openkls.hooks.authority import ASKS_LIMIT, ASKS_PER_SERVER_LIMIT
+from openkls.hooks.targets import SIGNATURE_HEADER, TIMESTAMP_HEADER, build_signatures
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGURATION = ROOT / "docs" / "reference" / "configuration.md"
