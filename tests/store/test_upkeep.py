@@ -42,8 +42,8 @@ def test_upgrade_says_from_what_to_what(tmp_path: Path) -> None:
     database = open_database(URL, tmp_path)
     with pytest.raises(SetupError, match="openkls db upgrade"):
         read_stats(database)
-    assert upgrade(database, Seal(SECRET)) == ("0001", "0003")
-    assert upgrade(database, Seal(SECRET)) == ("0003", "0003")
+    assert upgrade(database, Seal(SECRET)) == ("0001", "0004")
+    assert upgrade(database, Seal(SECRET)) == ("0004", "0004")
     assert read_stats(database).sessions == 0
 
 

@@ -29,7 +29,7 @@ class Endings:
         facts = session.facts
         fin_time = max(facts.pub_time, int(now)) if session.started else facts.pub_time
         accepted = session.started or code is BreakCode.SUCCESS
-        self._journal.close(HistoryRow(facts, fin_time, code, reason, accepted))
+        self._journal.close(HistoryRow(facts, fin_time, code, reason, accepted, int(now * 1000)))
         if self.ended is not None:
             self.ended(session)
         return True
