@@ -102,7 +102,7 @@ async def test_move_that_fails_half_way_has_done_nothing(
             move(tmp_path / "openkls.db", target, Seal(SECRET), lambda *_: None)
     with target.connect_reader() as connection:
         for table in METADATA.sorted_tables:
-            if table.name != "counters":
+            if table.name not in ("counters", "callback_lease"):
                 assert connection.execute(select(table)).first() is None, table.name
     assert move(tmp_path / "openkls.db", target, Seal(SECRET), lambda *_: None)["history"] == 700
 

@@ -2,8 +2,8 @@
 is ours stands beside them and changes none of them.
 
 Form, version "1.0": PubStartUnixTime and PubEndUnixTime are milliseconds and numbers, ClientPort is text, PubParam the
-text of a JSON object, Sequence the same for a PubStart and its PubEnd. A PubEnd says when its publish began, too, and how
-it ended. Times of bans are those of GetBlacklist, in seconds, -1 for one without an end.
+text of a JSON object, Sequence the same for a PubStart and its PubEnd. A PubEnd also says when its publish began, and
+how it ended. Times of bans are those of GetBlacklist, in seconds, -1 for one without an end.
 """
 
 from openkls import model

@@ -14,8 +14,8 @@ heartbeat, or the next session it opens, puts its boot back. What it says of its
 was said for it: the end that another process gave them is taken back where they live (``revive``), and gives way to
 their own.
 
-Of a space whose server is told (outbox.py) each start, end and refusal is left to be written as an event with the row it
-is. An end is never told without its start; one that was taken back is followed by the start once more.
+Of a space whose server is told (outbox.py) each start, end and refusal is an event, written with its row. An end is
+never told without its start; one that was taken back is followed by the start once more.
 """
 
 import asyncio
@@ -345,8 +345,8 @@ class HistoryStore:
         return found
 
     def _tell(self, row: HistoryRow, told: str | None) -> None:
-        """Tell how a publish ended. Whoever was told of its start (``told``) is told of an end, however it ended; whoever
-        was not is told of both, or that it was refused."""
+        """Tell how a publish ended. Who was told of its start (``told``) is told of an end, however it ended; who was
+        not is told of both, or that it was refused."""
         pub_param = told or row.facts.pub_param
         if told is None and not row.accepted:
             self._announcements.add(tell_refusal(row, pub_param))

@@ -1,12 +1,11 @@
-"""Events that wait to be told, and dead letters: OutboxPort. Rule: an event is written in the transaction of the fact it
-tells of, by whoever writes the fact.
+"""Events that wait to be told, and dead letters: OutboxPort. Rule: an event is written in the transaction of the fact
+it tells of, by whoever writes the fact.
 
 Theory of operation. What a write has to say is left with ``Announcements`` and done at the end of its batch, space by
-space, under the lock of the space's row in ``callback_spaces``, which is held until COMMIT. So what differs between a
-number's being given and its being seen is nobody's to see: of one space, and with it of one stream, the order of numbers
-is the order of commits. Spaces are locked in the order of their names, after history's counts: no two processes wait
-for each other. Everything else that changes an event is done there too. The same row counts what waits, so that a limit
-costs no counting.
+space, under the lock of the space's row in ``callback_spaces``, which is held until COMMIT. So of one space, and with
+it of one stream, numbers are given in the order in which they can be seen: nobody meets a higher one first. Spaces are
+locked in the order of their names, after history's counts: no two processes wait for each other. Everything else that
+changes an event is done there too. The same row counts what waits, so that a limit costs no counting.
 
 Of each stream the first that waits has a ``next_try``, and no other: the index of those is what is due, however much
 waits behind.
@@ -148,8 +147,8 @@ ChangeOne = Callable[[Connection, Space, Callback], bool]
 
 
 class Announcements:
-    """What the writes of a batch say of events, to be done at its end (writer.Pending). ``add`` and ``leave`` are called
-    from within a write."""
+    """What the writes of a batch say of events, to be done at its end (writer.Pending). ``add`` and ``leave`` are
+    called from within a write."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -261,7 +260,11 @@ class OutboxStore:
     async def put_off(self, callback: Callback, next_try: int, error: str) -> None:
         """Note a failed attempt."""
         values = {"which": callback.number, "tried": callback.attempts + 1, "again": next_try, "said": error}
-        await self._change(callback, lambda connection, space: connection.execute(_put_off, values))
+
+        def change(connection: Connection, space: Space) -> None:
+            connection.execute(_put_off, values)
+
+        await self._change(callback, change)
 
     async def give_up(self, callback: Callback, now: int, error: str) -> None:
         """Make it a dead letter."""

@@ -14,8 +14,8 @@ will try again if it matters. A write whose caller was cancelled is done all the
 While another process locks the database, or when its locks and ours have crossed, nothing is done, and the writes
 stay in the queue.
 
-``pending`` is what writes leave to be done once for the whole batch, before COMMIT, in this order: the counts of history,
-and the events of callbacks. A write that fails takes back what it left.
+``pending`` is what writes leave to be done once for the whole batch, before COMMIT: the counts of
+history, then the events of callbacks. A write that fails takes back what it left.
 """
 
 import asyncio
