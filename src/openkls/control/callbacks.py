@@ -196,7 +196,8 @@ class Callbacks:
         """How many due events to ask for of each space: as many as there are places, behind those under way."""
         busy = Counter(name.unique_name for name in self._attempts)
         room = {}
-        for space in spaces:
+        # In another order each time, so that where places are short no space is always the first to get them.
+        for space in sorted(spaces, key=lambda _: self._chance()):
             if space.waiting:
                 free = self._free(self._url_of(space.unique_name))
                 if free > 0:
