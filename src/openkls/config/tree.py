@@ -147,7 +147,7 @@ class Space(_Reticent, frozen=True, forbid_unknown_fields=True):
     app: tuple[App, ...] = ()
 
     def __repr__(self) -> str:
-        return f"Space({self.unique_name!r})"
+        return f"Space({self.unique_name!r}, publish_domain={self.doors!r}, play_domain={self.play_domain!r})"
 
     @property
     def doors(self) -> tuple[PublishDomain, ...]:
