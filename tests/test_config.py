@@ -117,6 +117,9 @@ unique_name = "demo"
 apps = ["live", "vod"]
 publish_domains = ["push.demo.local", "localhost"]
 durations = false
+callback_url = "https://hooks.example/told?token=secret-of-the-url"
+callback_keys = ["secret of the callback", "the next secret of it"]
+callback_private = true
 [[account.space.publish_domain]]
 name = "push2.demo.local"
 auth = "md5"
@@ -177,7 +180,9 @@ def test_every_key_is_read(tmp_path: Path) -> None:
                         "apps": ["live", "vod"],
                         "publish_domains": ["push.demo.local", "localhost"],
                         "durations": False,
-                        "callback_url": "",
+                        "callback_url": "https://hooks.example/told?token=secret-of-the-url",
+                        "callback_keys": ["secret of the callback", "the next secret of it"],
+                        "callback_private": True,
                         "publish_domain": [
                             {
                                 "name": "push2.demo.local",
@@ -492,7 +497,15 @@ def test_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
             SPACE.replace("[[account.space]]", "policy = {}\n[[account.space]]"),
             "key[0].policy: Expected `array | null`",
         ),
-        (f"{SPACE}callback_url = 'http://x'", "account.space.callback_url: is not built yet"),
+        (f"{SPACE}callback_url = 'http://x'", "space demo: callback_url needs callback_keys"),
+        (f"{SPACE}callback_url = 'http://x'\ncallback_keys = ['...']", "space demo: callback_keys holds a placeholder"),
+        (f"{SPACE}callback_url = 'http://x'\ncallback_keys = ['']", "space demo: callback_keys holds a placeholder"),
+        (f"{SPACE}callback_keys = ['k']", "space demo: has callback_keys or callback_private but no callback_url"),
+        (f"{SPACE}callback_private = true", "space demo: has callback_keys or callback_private but no callback_url"),
+        (f"{SPACE}callback_url = 'ftp://x'\ncallback_keys = ['k']", "space demo: callback_url: http://host/path or"),
+        (f"{SPACE}callback_url = 'http://u:p@x/'\ncallback_keys = ['k']", "without user, password and #"),
+        (f"{SPACE}callback_url = 'http://x/#a'\ncallback_keys = ['k']", "without user, password and #"),
+        (f"{SPACE}callback_url = 'http:///told'\ncallback_keys = ['k']", "without user, password and #"),
         (f"{DOOR}auth = 'external'", "space demo: a.b: auth external needs external_url"),
         (f"{DOOR}external_url = 'http://x'", 'space demo: a.b: has external_url or external_private but auth "none"'),
         (f"{DOOR}external_private = true", 'space demo: a.b: has external_url or external_private but auth "none"'),

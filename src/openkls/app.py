@@ -34,6 +34,7 @@ from openkls.api.tls import Certificate, CertificateError
 from openkls.config import Address, Config, ConfigError, join_address, parse_address, parse_advertised
 from openkls.control.admit import Admission
 from openkls.control.audit import AuditTrail
+from openkls.control.callbacks import Callbacks
 from openkls.control.directory import Directory
 from openkls.control.finish import Endings
 from openkls.control.forbid import Forbids
@@ -42,7 +43,7 @@ from openkls.control.keypairs import KeyPairs
 from openkls.control.keyring import KeyRing, clash_error
 from openkls.control.live import LiveStreams
 from openkls.control.membership import Membership
-from openkls.control.reconcile import Reconcile
+from openkls.control.reconcile import DAY_SECONDS, Reconcile
 from openkls.control.reload import Reload
 from openkls.control.sampler import Sampler
 from openkls.domain.backoff import Backoff
@@ -56,12 +57,13 @@ from openkls.domain.registry import Registry
 from openkls.domain.series import Metrics
 from openkls.domain.tally import Tally
 from openkls.domain.viewers import Viewers
+from openkls.hooks.authority import PushHooks
+from openkls.hooks.callbacks import CallbackHooks
 from openkls.media.doors import Doors
 from openkls.media.hls import Hls
 from openkls.media.hls_proxy import HlsProxy
 from openkls.media.hubs import Hubs
 from openkls.media.play import PlayListener
-from openkls.media.pushhook import PushHooks
 from openkls.media.relay import Relays
 from openkls.media.relay_port import RelayPort
 from openkls.media.rtmp_listener import RtmpListener
@@ -124,6 +126,8 @@ class _Rules:
     rates: Rates
     membership: Membership | None
     """In the cluster, if there is one."""
+    callbacks: Callbacks | None
+    """Where this process may deliver them."""
     cap: AddressCap
     """Of the API's connections; viewers from an address do not take its calls."""
     parts: Parts
@@ -217,6 +221,7 @@ async def _open_rules(settings: Config, role: Role, place: Place, stack: AsyncEx
     viewers.deserted = tally.desert
     endings = Endings(registry, journal, tally)
     hubs = Hubs(viewers, asyncio.get_running_loop())
+    opened.announcements.wants = directory.calls_back
     forbids = Forbids(opened.blacklist, blacklist, registry, endings, cut_waiting=hubs.cut)
     reconcile = Reconcile(
         opened.history,
@@ -239,9 +244,12 @@ async def _open_rules(settings: Config, role: Role, place: Place, stack: AsyncEx
     if key_ring.clashes:
         raise clash_error(key_ring.clashes)
     stack.push_async_callback(_forget_boot, opened.history, boot_id)
+    callbacks = await _deliver_callbacks(settings, role, opened, directory, boot_id, stack)
     stack.push_async_callback(journal.drain, DRAIN_SECONDS)
     stack.push_async_callback(_end_task, asyncio.create_task(journal.run(), name="journal"))
     stack.push_async_callback(_end_task, asyncio.create_task(reconcile.run(), name="reconcile"))
+    if callbacks is not None:
+        stack.push_async_callback(_end_task, asyncio.create_task(callbacks.run(), name="callbacks"))
     hooks = PushHooks()
     stack.push_async_callback(hooks.close)
     rates = Rates(settings.limits.enforce)
@@ -290,6 +298,7 @@ async def _open_rules(settings: Config, role: Role, place: Place, stack: AsyncEx
         rates=rates,
         reconcile=reconcile,
         store=opened,
+        callbacks=callbacks,
         membership=membership,
         redis=link,
     )
@@ -310,9 +319,26 @@ async def _open_rules(settings: Config, role: Role, place: Place, stack: AsyncEx
         audit,
         rates,
         membership,
+        callbacks,
         AddressCap(settings.limits.connections_per_address, settings.api.trusted_networks),
         parts,
     )
+
+
+async def _deliver_callbacks(
+    settings: Config, role: Role, opened: store.Store, directory: Directory, boot_id: str, stack: AsyncExitStack
+) -> Callbacks | None:
+    """Have this process tell customers' servers, when it is its turn; media processes leave that to the others."""
+    if role is Role.MEDIA:
+        return None
+    hooks = CallbackHooks()
+    stack.push_async_callback(hooks.close)
+    retention_seconds = settings.store.retention_days * DAY_SECONDS
+    callbacks = Callbacks(opened.outbox, hooks, directory.callback_target, boot_id, retention_seconds)
+    opened.announcements.on_written = callbacks.wake
+    # Called after the journal has been written out: the ends of this process's sessions are told, too.
+    stack.push_async_callback(callbacks.close)
+    return callbacks
 
 
 async def _join_cluster(

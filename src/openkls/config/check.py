@@ -55,7 +55,6 @@ def check(config: Config) -> None:
     _check_relay(config.cluster)
     _check_metrics(config.metrics)
     _check_log(config.log)
-    _check_unbuilt(config)
 
 
 def _check_cluster(config: Config) -> None:
@@ -122,6 +121,7 @@ def _check_space(space: Space) -> None:
             raise ConfigError(f"{where}: {domain.name}: keys holds a placeholder; put real secrets there")
         if domain.auth == "hmac" and not all(re.fullmatch(r"[^:]+:.+", key) for key in domain.keys):
             raise ConfigError(f'{where}: {domain.name}: keys of auth hmac are "accesskey:secret"')
+    _check_callback(where, space)
     for door in space.publish_domain:
         _check_door(f"{where}: {door.name}", door)
     for app in space.app:
@@ -146,6 +146,25 @@ def _check_door(where: str, door: PublishDomain) -> None:
         raise ConfigError(
             f"{where}: external_url: http://host/path or https://host/path expected, without user, password and #"
         )
+
+
+def _check_callback(where: str, space: Space) -> None:
+    if not space.callback_url:
+        if space.callback_keys or space.callback_private:
+            raise ConfigError(f"{where}: has callback_keys or callback_private but no callback_url; set it")
+        return
+    # The URL itself is not repeated: it may hold a secret.
+    if not _is_plain_url(space.callback_url):
+        raise ConfigError(
+            f"{where}: callback_url: http://host/path or https://host/path expected, without user, password and #"
+        )
+    if not space.callback_keys:
+        raise ConfigError(
+            f"{where}: callback_url needs callback_keys: without a signature anybody could tell your server of "
+            "publishes; `openssl rand -hex 32` makes one"
+        )
+    if PLACEHOLDER_SECRETS & set(space.callback_keys):
+        raise ConfigError(f"{where}: callback_keys holds a placeholder; put real secrets there")
 
 
 def _check_networks(key: str, texts: tuple[str, ...]) -> None:
@@ -202,15 +221,6 @@ def _check_log(log: Log) -> None:
     for name in log.levels:
         if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", name, re.ASCII):
             raise ConfigError(f"log.levels: {name!r} is no package, such as openkls.store")
-
-
-def _check_unbuilt(config: Config) -> None:
-    """Refuse what this version would ignore: an address list, a policy or a TLS port that is asked for and not
-    there leaves a door open that its owner believes closed."""
-    spaces = [space for account in config.account for space in account.space]
-    for asked, what in ((any(space.callback_url for space in spaces), "account.space.callback_url"),):
-        if asked:
-            raise ConfigError(f"{what}: is not built yet in this version; remove it")
 
 
 def _check_merge(key: str, merge_ms: int) -> None:

@@ -151,7 +151,7 @@ class App(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rendition_suffixes: tuple[str, ...] = ()
 
 
-class Space(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Space(_Reticent, frozen=True, forbid_unknown_fields=True):
     """``[[account.space]]``: a UniqueName with its apps and domains."""
 
     unique_name: str
@@ -159,9 +159,14 @@ class Space(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     publish_domains: tuple[str, ...] = ()
     durations: bool = True
     callback_url: str = ""
+    callback_keys: tuple[str, ...] = ()
+    callback_private: bool = False
     publish_domain: tuple[PublishDomain, ...] = ()
     play_domain: tuple[PlayDomain, ...] = ()
     app: tuple[App, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Space({self.unique_name!r}, publish_domain={self.doors!r}, play_domain={self.play_domain!r})"
 
     @property
     def doors(self) -> tuple[PublishDomain, ...]:

@@ -20,6 +20,7 @@ from openkls.control.finish import Endings
 from openkls.control.ids import new_session_id
 from openkls.control.journal import Journal
 from openkls.control.pushdoor import PublishAsk, Refused, judge
+from openkls.domain.callbacks import read_pub_param
 from openkls.domain.keys import StreamKey
 from openkls.domain.ports import PushAuthority
 from openkls.domain.quality import Quality
@@ -184,6 +185,7 @@ class Admission:
             node=self._node,
             boot_id=self._boot_id,
             pub_time=int(now),
+            pub_param=read_pub_param(ask.app_query, ask.query) if door.space.callback_url else None,
         )
 
 

@@ -36,7 +36,7 @@ class Endings:
         accepted = session.started or code is BreakCode.SUCCESS
         if code is not BreakCode.SUCCESS:
             self.failures.count(facts.key)
-        self._journal.close(HistoryRow(facts, fin_time, code, reason, accepted))
+        self._journal.close(HistoryRow(facts, fin_time, code, reason, accepted, int(now * 1000)))
         self.tally.end(facts.key.name, code, reason, session.quality.received_bytes)
         if self.ended is not None:
             self.ended(session)

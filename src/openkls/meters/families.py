@@ -122,6 +122,17 @@ _STORE: Final = (
     _counter("openkls_history_rows_dropped", "Rows of history lost because too many waited."),
 )
 
+_CALLBACKS: Final = (
+    _gauge("openkls_callbacks_leader", "1 at the process that delivers the events of callbacks."),
+    _gauge("openkls_callbacks_waiting", "Events that wait, of all processes, as the one that delivers knows."),
+    _gauge("openkls_callbacks_dead", "Events given up and kept, as the one that delivers knows."),
+    _gauge("openkls_callbacks_in_flight", "Events on their way."),
+    _counter("openkls_callbacks_delivered", "Events that their servers accepted."),
+    _counter("openkls_callbacks_failed", "Attempts to deliver an event that failed, by outcome.", "outcome"),
+    _counter("openkls_callbacks_given_up", "Events that were tried for too long."),
+    _counter("openkls_callbacks_refused", "Events not written down because too many of their space waited."),
+)
+
 _CLUSTER: Final = (
     _gauge("openkls_redis_up", "1 while Redis answers."),
     _histogram("openkls_redis_seconds", "Time that answered calls of Redis took."),
@@ -148,5 +159,7 @@ _CLUSTER: Final = (
     _gauge("openkls_node_sent_bits_per_second", "What the viewers at a node are sent.", "node"),
 )
 
-FAMILIES: Final = {family.name: family for family in (*_PROCESS, *_LIVE, *_STREAMS, *_API, *_STORE, *_CLUSTER)}
+FAMILIES: Final = {
+    family.name: family for family in (*_PROCESS, *_LIVE, *_STREAMS, *_API, *_STORE, *_CALLBACKS, *_CLUSTER)
+}
 """All of them, in the order in which they are exported."""

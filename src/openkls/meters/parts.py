@@ -9,6 +9,7 @@ from openkls.api.ledger import Ledger
 from openkls.api.tls import Certificate
 from openkls.control.admit import Admission
 from openkls.control.audit import AuditTrail
+from openkls.control.callbacks import Callbacks
 from openkls.control.directory import Directory
 from openkls.control.finish import Endings
 from openkls.control.journal import Journal
@@ -20,12 +21,12 @@ from openkls.domain.origin import AddressCap
 from openkls.domain.rates import Rates
 from openkls.domain.registry import Registry
 from openkls.domain.viewers import Viewers
+from openkls.hooks.authority import PushHooks
 from openkls.media.doors import Doors
 from openkls.media.hls import Hls
 from openkls.media.hls_proxy import HlsProxy
 from openkls.media.hubs import Hubs
 from openkls.media.play import PlayListener
-from openkls.media.pushhook import PushHooks
 from openkls.media.relay import Relays
 from openkls.media.relay_port import RelayPort
 from openkls.media.rtmp_listener import RtmpListener
@@ -66,6 +67,7 @@ class Parts:
     rates: Rates
     reconcile: Reconcile
     store: Store
+    callbacks: Callbacks | None = None
     membership: Membership | None = None
     redis: Redis | None = None
     media: Media | None = None

@@ -43,6 +43,7 @@ async def read_all(parts: Parts, per_stream: int) -> Sheet:
     read_largest(parts, sheet, per_stream)
     read_api(parts, sheet)
     read_store(parts, sheet)
+    read_callbacks(parts, sheet)
     if parts.redis is not None and parts.membership is not None:
         read_cluster(parts, sheet)
         if parts.role != "media":
@@ -112,6 +113,23 @@ def read_store(parts: Parts, sheet: Sheet) -> None:
     sheet.put("openkls_store_batches_total", writer.batches)
     sheet.put("openkls_history_rows_waiting", len(parts.journal))
     sheet.put("openkls_history_rows_dropped_total", parts.journal.dropped)
+
+
+def read_callbacks(parts: Parts, sheet: Sheet) -> None:
+    """Put what became of the events of callbacks. Any process writes events, one delivers them."""
+    sheet.put("openkls_callbacks_refused_total", parts.store.announcements.refused)
+    callbacks = parts.callbacks
+    if callbacks is None:
+        return
+    sheet.put("openkls_callbacks_leader", callbacks.leads)
+    sheet.put("openkls_callbacks_in_flight", callbacks.in_flight)
+    sheet.put("openkls_callbacks_delivered_total", callbacks.delivered)
+    sheet.put("openkls_callbacks_given_up_total", callbacks.given_up)
+    for outcome, count in callbacks.failed.items():
+        sheet.put("openkls_callbacks_failed_total", count, outcome.name.lower())
+    if callbacks.leads:
+        sheet.put("openkls_callbacks_waiting", callbacks.waiting)
+        sheet.put("openkls_callbacks_dead", callbacks.dead)
 
 
 def read_cluster(parts: Parts, sheet: Sheet) -> None:

@@ -14,8 +14,8 @@ will try again if it matters. A write whose caller was cancelled is done all the
 While another process locks the database, or when its locks and ours have crossed, nothing is done, and the writes
 stay in the queue.
 
-``pending`` is what writes leave to be done once for the whole batch, before COMMIT: the counts of history. A write that
-fails takes back what it left.
+``pending`` is what writes leave to be done once for the whole batch, before COMMIT: the counts of
+history, then the events of callbacks. A write that fails takes back what it left.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ import contextlib
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
@@ -66,6 +66,10 @@ class Pending(Protocol):
 
     def settle(self, connection: Connection) -> None:
         """Do it, all of it, and forget it."""
+        ...
+
+    def committed(self) -> None:
+        """What was settled is durable; in the event loop."""
         ...
 
 
@@ -117,7 +121,7 @@ class Writer:
     """Does writes, in order and durably, on the only connection that writes."""
 
     def __init__(
-        self, database: Database, *, deadline_seconds: float = DEADLINE_SECONDS, pending: Pending | None = None
+        self, database: Database, *, deadline_seconds: float = DEADLINE_SECONDS, pending: Sequence[Pending] = ()
     ) -> None:
         self._database = database
         self._pending = pending
@@ -227,6 +231,8 @@ class Writer:
 
     def _settle(self, batch: list[_Job], outcomes: list[_Outcome]) -> None:
         self.batches += 1
+        for pending in self._pending:
+            pending.committed()
         broken = [error for _, error in outcomes if isinstance(error, StoreUnavailable)]
         for error in broken:
             self._trouble.warn(str(error))
@@ -247,13 +253,13 @@ class Writer:
         committing = False
         try:
             outcomes = [self._attempt(connection, job) for job in batch]
-            if self._pending is not None:
-                self._pending.settle(connection)
+            for pending in self._pending:
+                pending.settle(connection)
             committing = True
             connection.exec_driver_sql("COMMIT")
         except BaseException as error:
-            if self._pending is not None:
-                self._pending.rewind(0)
+            for pending in self._pending:
+                pending.rewind(0)
             self._roll_back(connection, error)
             if isinstance(error, DBAPIError):
                 why = self._database.explain(error)
@@ -283,7 +289,7 @@ class Writer:
         if job.withdrawn:  # while this batch waited for a lock
             return None, None
         connection.exec_driver_sql("SAVEPOINT one")
-        mark = self._pending.mark() if self._pending is not None else 0
+        marks = [pending.mark() for pending in self._pending]
         try:
             result = job.write(connection)
         except Exception as error:
@@ -291,8 +297,8 @@ class Writer:
                 raise
             if isinstance(error, DBAPIError) and self._database.again(error):
                 raise
-            if self._pending is not None:
-                self._pending.rewind(mark)
+            for pending, mark in zip(self._pending, marks, strict=True):
+                pending.rewind(mark)
             connection.exec_driver_sql("ROLLBACK TO SAVEPOINT one")
             connection.exec_driver_sql("RELEASE SAVEPOINT one")
             if not isinstance(error, DBAPIError):
