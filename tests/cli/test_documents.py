@@ -53,6 +53,8 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
     "[store]": config.StoreSection,
     "[cluster]": config.Cluster,
     "[limits]": config.Limits,
+    "[metrics]": config.Metrics,
+    "[log]": config.Log,
     "[[account]]": config.Account,
     "[[account.key]]": config.Key,
     "[[account.space]]": config.Space,
