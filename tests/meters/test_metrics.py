@@ -322,7 +322,7 @@ async def test_nodes_are_the_sums_of_their_processes(running: Running) -> None:
     assert value(metrics, "openkls_node_streams", node="node-a") == 5
     assert value(metrics, "openkls_node_viewers", node="node-a", protocol="rtmp") == 5
     assert value(metrics, "openkls_node_processes", node="node-b") == 1
-    assert value(metrics, "openkls_node_received_bits_per_second", node="node-b") == 0
+    assert value(metrics, "openkls_node_received_bytes_per_second", node="node-b") == 0
 
 
 async def test_nodes_told_apart_are_bounded(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:

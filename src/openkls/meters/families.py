@@ -86,9 +86,9 @@ _LIVE: Final = (
 
 _STREAMS: Final = (
     _gauge("openkls_stream_viewers", "Viewers of a stream at this process, by protocol.", *STREAM, "protocol"),
-    _gauge("openkls_stream_received_bits_per_second", "What the uplink of a stream carries.", *STREAM),
-    _gauge("openkls_stream_encoded_bits_per_second", "What the encoder of a stream makes.", *STREAM),
-    _gauge("openkls_stream_sent_bits_per_second", "What the viewers of a stream are sent.", *STREAM),
+    _gauge("openkls_stream_received_bytes_per_second", "What the uplink of a stream carries.", *STREAM),
+    _gauge("openkls_stream_encoded_bytes_per_second", "What the encoder of a stream makes.", *STREAM),
+    _gauge("openkls_stream_sent_bytes_per_second", "What the viewers of a stream are sent.", *STREAM),
     _gauge("openkls_stream_frames_per_second", "Frames that arrive of a stream.", *STREAM),
     _gauge("openkls_stream_declared_frames_per_second", "Frames a stream says it has.", *STREAM),
     _gauge("openkls_stream_lost_frames_percent", "FLR: declared frames that do not arrive.", *STREAM),
@@ -155,8 +155,8 @@ _CLUSTER: Final = (
     _gauge("openkls_node_processes", "Processes of a node that show something.", "node"),
     _gauge("openkls_node_streams", "Streams published to a node.", "node", *APP),
     _gauge("openkls_node_viewers", "Viewers at a node, by protocol.", "node", *APP, "protocol"),
-    _gauge("openkls_node_received_bits_per_second", "What the uplinks of a node's streams carry.", "node"),
-    _gauge("openkls_node_sent_bits_per_second", "What the viewers at a node are sent.", "node"),
+    _gauge("openkls_node_received_bytes_per_second", "What the uplinks of a node's streams carry.", "node"),
+    _gauge("openkls_node_sent_bytes_per_second", "What the viewers at a node are sent.", "node"),
 )
 
 FAMILIES: Final = {

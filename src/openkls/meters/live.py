@@ -145,9 +145,9 @@ def read_largest(parts: Parts, sheet: Sheet, limit: int) -> None:
             (PullProtocol.HLS, shares.hls),
         ):
             sheet.put("openkls_stream_viewers", count, *said, protocol)
-        sheet.put("openkls_stream_received_bits_per_second", reading.real_bps, *said)
-        sheet.put("openkls_stream_encoded_bits_per_second", reading.video_bps + reading.audio_bps, *said)
-        sheet.put("openkls_stream_sent_bits_per_second", shares.bps, *said)
+        sheet.put("openkls_stream_received_bytes_per_second", reading.real_bps / 8, *said)
+        sheet.put("openkls_stream_encoded_bytes_per_second", (reading.video_bps + reading.audio_bps) / 8, *said)
+        sheet.put("openkls_stream_sent_bytes_per_second", shares.bps / 8, *said)
         sheet.put("openkls_stream_frames_per_second", reading.curfps, *said)
         sheet.put("openkls_stream_declared_frames_per_second", reading.frame_rate, *said)
         sheet.put("openkls_stream_lost_frames_percent", reading.flr, *said)

@@ -162,8 +162,8 @@ def read_cluster(parts: Parts, sheet: Sheet) -> None:
 def _read_own_node(parts: Parts, sheet: Sheet, real_bps: float, sent_bps: float) -> None:
     tally, node = parts.endings.tally, parts.node
     sheet.put("openkls_node_processes", 1, node)
-    sheet.put("openkls_node_received_bits_per_second", real_bps, node)
-    sheet.put("openkls_node_sent_bits_per_second", sent_bps, node)
+    sheet.put("openkls_node_received_bytes_per_second", real_bps / 8, node)
+    sheet.put("openkls_node_sent_bytes_per_second", sent_bps / 8, node)
     for (unique_name, app), count in Counter(
         tally.place(session.key.unique_name, session.key.app)
         for session in parts.registry.sessions()
@@ -187,8 +187,8 @@ async def read_nodes(parts: Parts, peers: Peers, sheet: Sheet) -> None:
                 node = ""
             nodes.add(node)
         sheet.put("openkls_node_processes", 1, node)
-        sheet.put("openkls_node_received_bits_per_second", 0, node)
-        sheet.put("openkls_node_sent_bits_per_second", 0, node)
+        sheet.put("openkls_node_received_bytes_per_second", 0, node)
+        sheet.put("openkls_node_sent_bytes_per_second", 0, node)
         for unique_name, app in readings.apps():
             place = tally.place(unique_name, app)
             try:
@@ -197,11 +197,11 @@ async def read_nodes(parts: Parts, peers: Peers, sheet: Sheet) -> None:
                 continue
             sheet.put("openkls_node_streams", len(shown.streams), node, *place)
             sheet.put(
-                "openkls_node_received_bits_per_second", sum(each.reading.real_bps for each in shown.streams), node
+                "openkls_node_received_bytes_per_second", sum(each.reading.real_bps for each in shown.streams) / 8, node
             )
             for row in shown.watched:
                 sheet.put("openkls_node_viewers", row.online, node, *place, row.protocol)
-                sheet.put("openkls_node_sent_bits_per_second", row.bps, node)
+                sheet.put("openkls_node_sent_bytes_per_second", row.bps / 8, node)
             await asyncio.sleep(0)
 
 
