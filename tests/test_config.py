@@ -4,7 +4,7 @@ import re
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -78,6 +78,8 @@ def test_defaults_are_the_documented_ones() -> None:
         "store": {"url": "sqlite:///openkls.db", "secret_file": "", "retention_days": 90},
         "cluster": {"url": "", "relay_listen": "127.0.0.1:0", "relay_advertise": "", "token": ""},
         "limits": {"enforce": True, "connections_per_address": 1000},
+        "metrics": {"token": "", "listen": "", "per_stream": 0},
+        "log": {"format": "console", "levels": {}, "access": True},
         "account": [],
     }
 
@@ -112,6 +114,14 @@ token = "token of the cluster"
 [limits]
 enforce = false
 connections_per_address = 1
+[metrics]
+token = "secret-of-the-metrics"
+listen = "127.0.0.1:9180"
+per_stream = 20
+[log]
+format = "json"
+levels = { openkls = "warning", "openkls.store" = "debug" }
+access = false
 [[account]]
 id = "2000001"
 [[account.key]]
@@ -122,6 +132,9 @@ unique_name = "demo"
 apps = ["live", "vod"]
 publish_domains = ["push.demo.local", "localhost"]
 durations = false
+callback_url = "https://hooks.example/told?token=secret-of-the-url"
+callback_keys = ["secret of the callback", "the next secret of it"]
+callback_private = true
 [[account.space.publish_domain]]
 name = "push2.demo.local"
 auth = "md5"
@@ -173,6 +186,8 @@ def test_every_key_is_read(tmp_path: Path) -> None:
             "token": "token of the cluster",
         },
         "limits": {"enforce": False, "connections_per_address": 1},
+        "metrics": {"token": "secret-of-the-metrics", "listen": "127.0.0.1:9180", "per_stream": 20},
+        "log": {"format": "json", "levels": {"openkls": "warning", "openkls.store": "debug"}, "access": False},
         "account": [
             {
                 "id": "2000001",
@@ -183,7 +198,9 @@ def test_every_key_is_read(tmp_path: Path) -> None:
                         "apps": ["live", "vod"],
                         "publish_domains": ["push.demo.local", "localhost"],
                         "durations": False,
-                        "callback_url": "",
+                        "callback_url": "https://hooks.example/told?token=secret-of-the-url",
+                        "callback_keys": ["secret of the callback", "the next secret of it"],
+                        "callback_private": True,
                         "publish_domain": [
                             {
                                 "name": "push2.demo.local",
@@ -251,7 +268,14 @@ def test_space_answers_for_its_doors_apps_and_settings(tmp_path: Path) -> None:
 def test_secrets_are_shown_nowhere(tmp_path: Path, show: Any) -> None:
     config = read(tmp_path, EVERYTHING.replace("sqlite:///other.db", "postgresql://kls:secret-of-the-store@db/kls"))
     shown = show(config)
-    for secret in ("secret of", "the next one", "token of", "secret-of-the-store", "secret-of-the-url"):
+    for secret in (
+        "secret of",
+        "the next one",
+        "token of",
+        "secret-of-the-store",
+        "secret-of-the-url",
+        "secret-of-the-m",
+    ):
         assert secret not in shown
     for name in ("AKTEST", "push2.demo.local", "play.demo.local", "md5"):
         assert name in shown
@@ -273,8 +297,16 @@ def test_environment_replaces_any_key_of_a_section(tmp_path: Path) -> None:
         float: ("7.5", 7.5),
         tuple[str, ...]: ('["a", "b"]', ("a", "b")),
     }
+    samples |= {
+        Literal["console", "json"]: ("json", "json"),
+        dict[str, Literal["debug", "info", "warning", "error"]]: (
+            '{ "openkls.store" = "debug" }',
+            {"openkls.store": "debug"},
+        ),
+    }
     refused_when_set = {"api.tls_listen", "api.trusted_proxies", "cluster.url"}
     texts = {"server.timezone": "UTC", "api.listen": "0.0.0.0:1", "rtmp.listen": "h:2", "play.listen": "[::1]:3"}
+    texts |= {"metrics.token": "0123456789abcdef", "metrics.listen": "127.0.0.1:4"}
     count = 0
     for section, struct in sections.items():
         for field in msgspec.structs.fields(struct):
@@ -285,7 +317,32 @@ def test_environment_replaces_any_key_of_a_section(tmp_path: Path) -> None:
             config = load(None, {f"OPENKLS_{section.upper()}__{field.name.upper()}": text})
             assert getattr(getattr(config, section), field.name) == value, name
             count += 1
-    assert count == 24
+    assert count == 30
+
+
+@pytest.mark.parametrize(
+    ("lines", "fault"),
+    [
+        ("[metrics]\ntoken = '0123456789hush5'", "metrics.token: at least 16"),
+        ("[metrics]\ntoken = '0123456789 hush6'", "metrics.token: at least 16"),
+        ("[metrics]\nlisten = 'nowhere'", "metrics.listen: got 'nowhere'"),
+        ("[metrics]\nper_stream = -1", "metrics.per_stream: 0 (none) to 500"),
+        ("[metrics]\nper_stream = 501", "metrics.per_stream: 0 (none) to 500"),
+        ("[log]\nformat = 'xml'", "log.format"),
+        ("[log]\nlevels = { openkls = 'loud' }", "log.levels"),
+        ("[log]\nlevels = { 'not a package' = 'debug' }", "log.levels: 'not a package' is no package"),
+        ("[log]\naccess = 'yes'", "log.access"),
+    ],
+)
+def test_metrics_and_log_that_make_no_sense_are_refused(tmp_path: Path, lines: str, fault: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(fault)) as caught:
+        read(tmp_path, lines)
+    assert "hush" not in str(caught.value)
+
+
+def test_limits_of_metrics_are_in_reach(tmp_path: Path) -> None:
+    metrics = read(tmp_path, f"[metrics]\ntoken = '{TOKEN}'\nper_stream = 500").metrics
+    assert (metrics.token, metrics.per_stream) == (TOKEN, 500)
 
 
 TOKEN = "0123456789abcdef"
@@ -503,7 +560,15 @@ def test_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
             SPACE.replace("[[account.space]]", "policy = {}\n[[account.space]]"),
             "key[0].policy: Expected `array | null`",
         ),
-        (f"{SPACE}callback_url = 'http://x'", "account.space.callback_url: is not built yet"),
+        (f"{SPACE}callback_url = 'http://x'", "space demo: callback_url needs callback_keys"),
+        (f"{SPACE}callback_url = 'http://x'\ncallback_keys = ['...']", "space demo: callback_keys holds a placeholder"),
+        (f"{SPACE}callback_url = 'http://x'\ncallback_keys = ['']", "space demo: callback_keys holds a placeholder"),
+        (f"{SPACE}callback_keys = ['k']", "space demo: has callback_keys or callback_private but no callback_url"),
+        (f"{SPACE}callback_private = true", "space demo: has callback_keys or callback_private but no callback_url"),
+        (f"{SPACE}callback_url = 'ftp://x'\ncallback_keys = ['k']", "space demo: callback_url: http://host/path or"),
+        (f"{SPACE}callback_url = 'http://u:p@x/'\ncallback_keys = ['k']", "without user, password and #"),
+        (f"{SPACE}callback_url = 'http://x/#a'\ncallback_keys = ['k']", "without user, password and #"),
+        (f"{SPACE}callback_url = 'http:///told'\ncallback_keys = ['k']", "without user, password and #"),
         (f"{DOOR}auth = 'external'", "space demo: a.b: auth external needs external_url"),
         (f"{DOOR}external_url = 'http://x'", 'space demo: a.b: has external_url or external_private but auth "none"'),
         (f"{DOOR}external_private = true", 'space demo: a.b: has external_url or external_private but auth "none"'),

@@ -2,6 +2,7 @@
 
 import configparser
 import http.server
+import json
 import os
 import re
 import shlex
@@ -22,6 +23,7 @@ from openkls import config
 from openkls.app import Role
 from openkls.cli.program import app
 from openkls.control.keyring import KeyRing
+from openkls.meters.families import FAMILIES, Kind
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
@@ -304,3 +306,108 @@ def test_unit_is_hardened(name: str) -> None:
     }
     assert {key: settings[key][-1] for key in wanted} == wanted
     assert int(settings["TimeoutStopSec"][0]) > 10  # what the service promises
+
+
+# -- watching
+
+DASHBOARD = json.loads((DEPLOY / "grafana-dashboard.json").read_text())
+PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+ALERTS = yaml.safe_load((DEPLOY / "alerts.yml").read_text())["groups"][0]["rules"]
+PROMETHEUS = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())
+METRIC = re.compile(r"\b((?:openkls|process)_[a-z_]+)(\{[^}]*\})?")
+
+
+def unknown_in(expression: str) -> list[str]:
+    """The metrics and labels of an expression that are not exported."""
+    wrong = []
+    for name, selector in METRIC.findall(expression):
+        base = re.sub("_(bucket|sum|count)$", "", name)
+        family = FAMILIES.get(name) or FAMILIES.get(base)
+        if family is None or (name not in FAMILIES and family.kind is not Kind.HISTOGRAM):
+            wrong.append(name)
+            continue
+        labels = set(re.findall(r"([a-z_]+)(?:=~|!~|!=|=)", selector)) - {"job", "instance"}
+        wrong += [f"{name}{{{label}}}" for label in labels - set(family.labels)]
+    known = {label for family in FAMILIES.values() for label in family.labels} | {"job", "instance", "le"}
+    grouped = {label.strip() for part in re.findall(r"by \(([^)]*)\)", expression) for label in part.split(",")}
+    return wrong + sorted(grouped - known)
+
+
+def test_a_wrong_expression_is_found() -> None:
+    assert unknown_in('rate(openkls_streams{app="x"}[5m])') == []
+    assert unknown_in("openkls_streamz") == ["openkls_streamz"]
+    assert unknown_in('openkls_streams{stream="x"}') == ["openkls_streams{stream}"]
+    assert unknown_in("openkls_streams_bucket") == ["openkls_streams_bucket"]
+    assert unknown_in("sum by (colour) (openkls_streams)") == ["colour"]
+
+
+@pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
+def test_panel_asks_for_what_there_is_and_says_what_it_shows(panel: dict[str, Any]) -> None:
+    assert panel["title"]
+    assert panel["description"]
+    assert panel["fieldConfig"]["defaults"]["unit"]
+    assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+    assert panel["targets"]
+    for target in panel["targets"]:
+        assert unknown_in(target["expr"]) == []
+        assert METRIC.search(target["expr"])
+        assert 'job="$job"' in target["expr"]
+        assert target["datasource"] == panel["datasource"]
+        # Rates of counters, and of nothing else.
+        for name, _ in re.findall(r"(?:rate|increase)\(((?:openkls|process)_[a-z_]+)(\{)", target["expr"]):
+            assert re.search("_(total|bucket|count)$", name), name
+
+
+def test_dashboard_can_be_imported() -> None:
+    assert DASHBOARD["schemaVersion"] >= 39
+    assert "id" not in DASHBOARD
+    variables = {variable["name"]: variable for variable in DASHBOARD["templating"]["list"]}
+    assert variables["datasource"]["type"] == "datasource"
+    assert set(variables) == {"datasource", "job", "instance"}
+    assert unknown_in(variables["job"]["definition"] + variables["instance"]["definition"]) == []
+    ids = [panel["id"] for panel in DASHBOARD["panels"]]
+    assert len(ids) == len(set(ids))
+    rows = [panel["title"] for panel in DASHBOARD["panels"] if panel["type"] == "row"]
+    assert rows == [
+        "Overview",
+        "Quality and publishes",
+        "API",
+        "Store",
+        "Cluster",
+        "Callbacks",
+        "Processes",
+    ]
+    taken: set[tuple[int, int]] = set()
+    for panel in DASHBOARD["panels"]:
+        place = panel["gridPos"]
+        assert place["x"] + place["w"] <= 24
+        cells = {(place["x"] + x, place["y"] + y) for x in range(place["w"]) for y in range(place["h"])}
+        assert not cells & taken, panel["title"]
+        taken |= cells
+
+
+@pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
+def test_alert_asks_for_what_there_is(rule: dict[str, Any]) -> None:
+    assert unknown_in(rule["expr"].replace('up{job="openkls"}', "1")) == []
+    assert rule["annotations"]["summary"]
+
+
+def test_prometheus_asks_every_node_of_the_composition_where_it_listens() -> None:
+    (job,) = PROMETHEUS["scrape_configs"]
+    assert job["metrics_path"] == "/metrics"
+    assert job["authorization"] == {"type": "Bearer", "credentials_file": "/etc/prometheus/openkls.token"}
+    targets = {target for group in job["static_configs"] for target in group["targets"]}
+    listens = set()
+    for name, role in NODES.items():
+        tree = config.load(SAMPLE, node_environment(name, SECRETS))
+        text = tree.api.listen if role is Role.API else tree.metrics.listen
+        listens.add(f"{name}:{config.parse_address(text, '').port}")
+    assert targets == listens
+    assert all((DEPLOY / name).exists() for name in PROMETHEUS["rule_files"])
+
+
+def test_token_of_the_composition_is_taken_up_and_nobody_is_let_in_without() -> None:
+    assert config.load(SAMPLE, node_environment("media-1", SECRETS)).metrics.token == ""
+    token = "d" * 64
+    given = node_environment("media-1", {**SECRETS, "OPENKLS_METRICS_TOKEN": token})
+    assert config.load(SAMPLE, given).metrics.token == token

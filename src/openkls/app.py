@@ -22,12 +22,14 @@ from enum import StrEnum
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from openkls import config, store
 from openkls.api import pipeline
 from openkls.api.auth import hold_back_caller
+from openkls.api.ledger import Ledger
 from openkls.api.listener import Site, listen
 from openkls.api.services import Services
 from openkls.api.tls import Certificate, CertificateError
@@ -37,6 +39,7 @@ from openkls.console import Console
 from openkls.console import Ports as ConsolePorts
 from openkls.control.admit import Admission
 from openkls.control.audit import AuditTrail
+from openkls.control.callbacks import Callbacks
 from openkls.control.directory import Directory
 from openkls.control.finish import Endings
 from openkls.control.forbid import Forbids
@@ -45,7 +48,7 @@ from openkls.control.keypairs import KeyPairs
 from openkls.control.keyring import Credential, KeyRing, clash_error
 from openkls.control.live import LiveStreams
 from openkls.control.membership import Membership
-from openkls.control.reconcile import Reconcile
+from openkls.control.reconcile import DAY_SECONDS, Reconcile
 from openkls.control.reload import Reload
 from openkls.control.sampler import Sampler
 from openkls.domain.backoff import Backoff
@@ -57,17 +60,23 @@ from openkls.domain.ports import HistoryPort
 from openkls.domain.rates import Rates
 from openkls.domain.registry import Registry
 from openkls.domain.series import Metrics
+from openkls.domain.tally import Tally
 from openkls.domain.viewers import Viewers
+from openkls.hooks.authority import PushHooks
+from openkls.hooks.callbacks import CallbackHooks
 from openkls.media.doors import Doors
 from openkls.media.hls import Hls
 from openkls.media.hls_proxy import HlsProxy
 from openkls.media.hubs import Hubs
 from openkls.media.play import PlayListener
-from openkls.media.pushhook import PushHooks
 from openkls.media.relay import Relays
 from openkls.media.relay_port import RelayPort
 from openkls.media.rtmp_listener import RtmpListener
+from openkls.meters import Door, Health, Media, MetricsPort, Parts, Scrape
 from openkls.store import SetupError
+
+if TYPE_CHECKING:  # its driver is an extra
+    from openkls.cluster import RedisLink
 
 log = logging.getLogger("openkls.app")
 
@@ -122,8 +131,12 @@ class _Rules:
     rates: Rates
     membership: Membership | None
     """In the cluster, if there is one."""
+    callbacks: Callbacks | None
+    """Where this process may deliver them."""
     cap: AddressCap
     """Of the API's connections; viewers from an address do not take its calls."""
+    parts: Parts
+    """What metrics are read from."""
 
 
 class Service:
@@ -135,9 +148,17 @@ class Service:
         media: tuple[Address, Address] | None,
         api: tuple[Address, Address | None] | None,
         reload: Reload,
+        parts: Parts,
+        health: Health,
+        metrics: Address | None,
     ) -> None:
         self._stack = stack
         self._reload = reload
+        self._health = health
+        self.parts = parts
+        """What metrics are read from."""
+        self.metrics_address = metrics
+        """Where metrics and health are served beside the API, if they are."""
         self.rtmp_address: Address | None
         self.play_address: Address | None
         self.rtmp_address, self.play_address = media or (None, None)
@@ -158,20 +179,26 @@ class Service:
             rules = await _open_rules(settings, role, place, stack)
             cap = AddressCap(settings.limits.connections_per_address, settings.api.trusted_networks)
             media = None if role is Role.API else await _serve_media(settings, rules, cap, place.shares_ports, stack)
-            openapi = None if role is Role.MEDIA else await _listen_api(settings, rules, media, stack)
+            health, sites = _meters(settings, rules.parts, stack)
+            openapi = None if role is Role.MEDIA else await _listen_api(settings, rules, media, sites, stack)
+            metrics = await _listen_metrics(settings.metrics.listen, sites, stack)
             reload = Reload(
                 settings, rules.directory, rules.key_ring, partial(_set_limits, (cap, rules.cap), rules.rates)
             )
-            return cls(stack.pop_all(), media, openapi, reload)
+            return cls(stack.pop_all(), media, openapi, reload, rules.parts, health, metrics)
         raise AssertionError("an AsyncExitStack swallows nothing")
 
     def reload(self, settings: Config) -> list[str]:
         """Take up a checked configuration without a restart; returns the keys that need one. Raises ConfigError, with
         nothing changed."""
-        return self._reload.apply(settings)
+        waiting = self._reload.apply(settings)
+        if self.parts.ledger is not None:
+            self.parts.ledger.access = settings.log.access
+        return waiting
 
     async def stop(self) -> None:
         """Stop everything, within 10 s. Sessions end with code 200, reason shutdown."""
+        self._health.stopping = True
         await self._stack.aclose()
 
 
@@ -195,8 +222,11 @@ async def _open_rules(settings: Config, role: Role, place: Place, stack: AsyncEx
     directory = Directory(settings.account, settings.play.by_address)
     key_ring = KeyRing(settings.account)
     journal = Journal(opened.history)
-    endings = Endings(registry, journal)
+    tally = Tally(directory.names_app)
+    viewers.deserted = tally.desert
+    endings = Endings(registry, journal, tally)
     hubs = Hubs(viewers, asyncio.get_running_loop())
+    opened.announcements.wants = directory.calls_back
     forbids = Forbids(opened.blacklist, blacklist, registry, endings, cut_waiting=hubs.cut)
     reconcile = Reconcile(
         opened.history,
@@ -219,13 +249,16 @@ async def _open_rules(settings: Config, role: Role, place: Place, stack: AsyncEx
     if key_ring.clashes:
         raise clash_error(key_ring.clashes)
     stack.push_async_callback(_forget_boot, opened.history, boot_id)
+    callbacks = await _deliver_callbacks(settings, role, opened, directory, boot_id, stack)
     stack.push_async_callback(journal.drain, DRAIN_SECONDS)
     stack.push_async_callback(_end_task, asyncio.create_task(journal.run(), name="journal"))
     stack.push_async_callback(_end_task, asyncio.create_task(reconcile.run(), name="reconcile"))
+    if callbacks is not None:
+        stack.push_async_callback(_end_task, asyncio.create_task(callbacks.run(), name="callbacks"))
     hooks = PushHooks()
     stack.push_async_callback(hooks.close)
     rates = Rates(settings.limits.enforce)
-    membership = None
+    membership = link = None
     if settings.cluster.url:
         join = partial(
             Membership,
@@ -240,7 +273,7 @@ async def _open_rules(settings: Config, role: Role, place: Place, stack: AsyncEx
             node=settings.server.node,
             has_lists=role is not Role.MEDIA,
         )
-        membership = await _join_cluster(settings.cluster.url, join, stack)
+        membership, link = await _join_cluster(settings.cluster.url, join, stack)
     admission = Admission(
         directory,
         registry,
@@ -251,6 +284,28 @@ async def _open_rules(settings: Config, role: Role, place: Place, stack: AsyncEx
         authority=hooks,
         claims=membership.claims if membership else None,
         newer_bans=reconcile.newer_bans if membership else None,
+    )
+    audit = AuditTrail(opened.audit)
+    parts = Parts(
+        version=version("openkls"),
+        role=role.value,
+        node=settings.server.node,
+        directory=directory,
+        registry=registry,
+        viewers=viewers,
+        blacklist=blacklist,
+        endings=endings,
+        admission=admission,
+        journal=journal,
+        hooks=hooks,
+        hubs=hubs,
+        audit=audit,
+        rates=rates,
+        reconcile=reconcile,
+        store=opened,
+        callbacks=callbacks,
+        membership=membership,
+        redis=link,
     )
     return _Rules(
         registry,
@@ -266,14 +321,34 @@ async def _open_rules(settings: Config, role: Role, place: Place, stack: AsyncEx
         KeyPairs(opened.keys, key_ring, reconcile.sync, membership.signals.tell_keys if membership else None),
         boot_id,
         opened.history,
-        AuditTrail(opened.audit),
+        audit,
         rates,
         membership,
+        callbacks,
         AddressCap(settings.limits.connections_per_address, settings.api.trusted_networks),
+        parts,
     )
 
 
-async def _join_cluster(url: str, join: Callable[..., Membership], stack: AsyncExitStack) -> Membership:
+async def _deliver_callbacks(
+    settings: Config, role: Role, opened: store.Store, directory: Directory, boot_id: str, stack: AsyncExitStack
+) -> Callbacks | None:
+    """Have this process tell customers' servers, when it is its turn; media processes leave that to the others."""
+    if role is Role.MEDIA:
+        return None
+    hooks = CallbackHooks()
+    stack.push_async_callback(hooks.close)
+    retention_seconds = settings.store.retention_days * DAY_SECONDS
+    callbacks = Callbacks(opened.outbox, hooks, directory.callback_target, boot_id, retention_seconds)
+    opened.announcements.on_written = callbacks.wake
+    # Called after the journal has been written out: the ends of this process's sessions are told, too.
+    stack.push_async_callback(callbacks.close)
+    return callbacks
+
+
+async def _join_cluster(
+    url: str, join: Callable[..., Membership], stack: AsyncExitStack
+) -> tuple[Membership, "RedisLink"]:
     try:
         from openkls.cluster import open_cluster
     except ImportError as error:
@@ -287,7 +362,7 @@ async def _join_cluster(url: str, join: Callable[..., Membership], stack: AsyncE
     stack.push_async_callback(membership.leave)
     for name, loop in (("link", ports.run()), ("membership", membership.run())):
         stack.push_async_callback(_end_task, asyncio.create_task(loop, name=name))
-    return membership
+    return membership, ports.link
 
 
 async def _serve_media(
@@ -333,11 +408,37 @@ async def _serve_media(
     if relays is not None and relay_port is not None:
         stack.callback(relays.stop)
         stack.callback(relay_port.let_go)
+    rules.parts.media = Media(doors, hls, rtmp_listener, play_listener, relay_port, relays, proxy)
     return rtmp, play
 
 
+def _meters(settings: Config, parts: Parts, stack: AsyncExitStack) -> tuple[Health, dict[str, Site]]:
+    """Metrics and health, and the sites they are read at, by the first segment of their paths."""
+    scrape, health = Scrape(parts, settings.metrics.per_stream), Health(parts)
+    stack.push_async_callback(scrape.close)
+    stack.push_async_callback(health.close)
+    return health, {
+        "/metrics": Door(scrape, settings.metrics.token),
+        "/healthz": health.alive,
+        "/readyz": health.ready,
+    }
+
+
+async def _listen_metrics(text: str, sites: dict[str, Site], stack: AsyncExitStack) -> Address | None:
+    if not text:
+        return None
+    port = MetricsPort(sites)
+    bound = await _listening(port.open, text, "metrics.listen")
+    stack.push_async_callback(port.close)
+    return bound
+
+
 async def _listen_api(
-    settings: Config, rules: _Rules, media: tuple[Address, Address] | None, stack: AsyncExitStack
+    settings: Config,
+    rules: _Rules,
+    media: tuple[Address, Address] | None,
+    meters: dict[str, Site],
+    stack: AsyncExitStack,
 ) -> tuple[Address, Address | None]:
     """The addresses of HTTP and, where it is asked for, of HTTPS."""
     # Where this process serves no media, others of the same configuration do.
@@ -372,16 +473,20 @@ async def _listen_api(
         rtmp_port=rtmp.port,
         play_port=play.port,
         shared_rates=rules.membership.rates if rules.membership else None,
+        ledger=Ledger(settings.log.access),
     )
 
     # By the first segment of their paths, such as "/console".
-    sites: dict[str, Site] = {}
+    sites: dict[str, Site] = {**meters}
+    parts = rules.parts
+    parts.ledger, parts.backoff, parts.api_cap = services.ledger, services.backoff, services.cap
     console = None
     if settings.console.enabled:
         console = sites["/console"] = Console(console_ports(settings, services))
 
     async def open_api(certificate: Certificate | None, address: Address) -> Address:
         listener = await listen(services, address, certificate, sites)
+        parts.listeners.append(listener)
         stack.push_async_callback(listener.close)
         return listener.address
 
@@ -392,6 +497,7 @@ async def _listen_api(
             certificate = Certificate(Path(settings.api.tls_certificate), Path(settings.api.tls_key))
         except CertificateError as error:
             raise ConfigError(f"api.{error.key}: {error}") from error
+        parts.certificate = certificate
         secured = await _listening(partial(open_api, certificate), settings.api.tls_listen, "api.tls_listen")
     if console is not None:
         # Before the listeners: they wait for what is being answered, and an event stream is.

@@ -160,7 +160,8 @@ def test_a_published_file_is_played_over_both_protocols(
             assert sum(tag.type_id == VIDEO for tag in read_tags(folder / name)) > 25
         table = run("top", "--once")
         assert table.exit_code == 0
-        assert "demo/live: 1 stream(s)" in table.stdout
+        assert "1 stream(s), 0 viewer(s)" in table.stdout
+        assert "demo/live/both" in table.stdout
         assert "h264 640x360" in table.stdout
 
 

@@ -26,8 +26,8 @@ def done(result: Result) -> str:
 
 def test_upgrade_makes_the_tables_and_stats_count_them(run: Run) -> None:
     assert "is empty" in run("db", "stats").output
-    assert "Schema none is now 0003" in done(run("db", "upgrade"))
-    assert "Schema 0003." in done(run("db", "upgrade"))
+    assert "Schema none is now 0004" in done(run("db", "upgrade"))
+    assert "Schema 0004." in done(run("db", "upgrade"))
     done(run("key", "create"))
     shown = done(run("db", "stats"))
     assert re.search(r"key pairs +1\b", shown)

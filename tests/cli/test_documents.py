@@ -14,16 +14,22 @@ import typer
 from openkls import config, model
 from openkls.cli.program import app
 from openkls.codec import pushauth
+from openkls.control.callbacks import LEASE_SECONDS, PROBES_LIMIT, SEND_SECONDS, SENDS_LIMIT, SENDS_PER_TARGET_LIMIT
 from openkls.control.keyring import KeyRing
 from openkls.control.pushdoor import PUB_PARAM_LIMIT
-from openkls.domain.policy import Resource, Verdict, parse_policy
-from openkls.media.pushhook import (
-    ASKS_LIMIT,
-    ASKS_PER_SERVER_LIMIT,
-    SIGNATURE_HEADER,
-    TIMESTAMP_HEADER,
-    build_signatures,
+from openkls.domain.callbacks import (
+    DEAD_LIMIT,
+    GIVE_UP_SECONDS,
+    PARAM_FIELDS_LIMIT,
+    PARAM_LIMIT,
+    SECRET_PARAMS,
+    WAITING_LIMIT,
+    Notify,
 )
+from openkls.domain.policy import Resource, Verdict, parse_policy
+from openkls.hooks.authority import ASKS_LIMIT, ASKS_PER_SERVER_LIMIT
+from openkls.hooks.callbacks import EVENT_ID_HEADER
+from openkls.hooks.targets import SIGNATURE_HEADER, TIMESTAMP_HEADER, build_signatures
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGURATION = ROOT / "docs" / "reference" / "configuration.md"
@@ -48,6 +54,8 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
     "[store]": config.StoreSection,
     "[cluster]": config.Cluster,
     "[limits]": config.Limits,
+    "[metrics]": config.Metrics,
+    "[log]": config.Log,
     "[[account]]": config.Account,
     "[[account.key]]": config.Key,
     "[[account.space]]": config.Space,
@@ -126,7 +134,8 @@ def test_every_command_and_option_is_documented_and_no_other(name: str, command:
 
 
 def test_no_command_is_documented_that_is_not_there() -> None:
-    known = {name for name, _ in commands()} | {"openkls key", "openkls account", "openkls db", "openkls model"}
+    groups = {f"openkls {name}" for name in ("account", "callbacks", "db", "key", "model")}
+    known = {name for name, _ in commands()} | groups
     assert set(sections(CLI)) | set(sections(CLI, "### ")) == known
 
 
@@ -167,6 +176,32 @@ def test_the_example_that_checks_a_question_accepts_ours_and_no_other() -> None:
         assert f"`{name}`" in page
     for limit in (ASKS_PER_SERVER_LIMIT, ASKS_LIMIT, PUB_PARAM_LIMIT):
         assert re.search(rf"\b{limit}\b", page)
+
+
+def test_the_receiver_of_callbacks_accepts_ours_and_no_other() -> None:
+    page = (ROOT / "docs/how-to/callbacks.md").read_text()
+    (code,) = re.findall(r"```python\n(.+?)```", page, re.DOTALL)
+    example: dict[str, Any] = {"__name__": "example"}
+    exec(code, example)
+    is_ours, now = example["is_ours"], str(int(time.time()))
+    assert is_ours("new", now, build_signatures(("old", "new"), now, b"{}"), b"{}")
+    assert not is_ours("other", now, build_signatures(("old", "new"), now, b"{}"), b"{}")
+    assert not is_ours("new", now, build_signatures(("new",), now, b"{}"), b"{ }")
+    assert not is_ours("new", "", "", b"{}")
+    past = str(int(time.time()) - 1000)
+    assert not is_ours("new", past, build_signatures(("new",), past, b"{}"), b"{}")
+    (toml,) = re.findall(r"```toml\n(.+?)```", page, re.DOTALL)
+    config.check(msgspec.convert(tomllib.loads(f'[[account]]\nid = "1"\n{toml}'), config.Config))
+
+
+def test_the_page_of_callbacks_says_the_names_and_limits_of_the_code() -> None:
+    page = (ROOT / "docs/how-to/callbacks.md").read_text()
+    for name in (TIMESTAMP_HEADER, SIGNATURE_HEADER, EVENT_ID_HEADER, *Notify):
+        assert f"`{name}`" in page
+    assert {each.lower() for each in re.findall(r"`([A-Za-z_-]+)`", page)} >= SECRET_PARAMS
+    numbers = (WAITING_LIMIT, DEAD_LIMIT, PARAM_LIMIT, PARAM_FIELDS_LIMIT, GIVE_UP_SECONDS // 3600, SENDS_LIMIT)
+    for number in (*numbers, SENDS_PER_TARGET_LIMIT, PROBES_LIMIT, int(SEND_SECONDS), LEASE_SECONDS):
+        assert re.search(rf"\b({number}|{number:,})\b", page), number
 
 
 def test_the_toml_example_of_https_is_right() -> None:

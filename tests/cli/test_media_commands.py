@@ -62,7 +62,7 @@ def test_an_output_that_cannot_be_written_is_one_line(run: Run) -> None:
     assert "cannot be written" in result.stderr
 
 
-def test_top_without_a_configuration_asks_for_names(run: Run) -> None:
+def test_top_without_a_configuration_asks_for_the_service(run: Run) -> None:
     result = run("top", "--once")
-    assert result.exit_code == 2
-    assert "--space" in result.stderr
+    assert result.exit_code != 0
+    assert "--endpoint" in result.stderr

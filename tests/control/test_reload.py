@@ -76,6 +76,8 @@ def test_every_key_is_taken_up_or_named(section: str, key: str) -> None:
         if isinstance(default, int | float)
         else ("x",)
         if isinstance(default, tuple)
+        else {"openkls": "debug"}
+        if isinstance(default, dict)
         else default + "x"
     )
     changed = msgspec.structs.replace(getattr(BEFORE, section), **{key: other})

@@ -12,8 +12,8 @@ from openkls.codec.rtmp.events import ClientEvent, PublishStarted, Refused
 from openkls.control.admit import Admission
 from openkls.domain.keys import StreamKey
 from openkls.domain.session import BreakCode
-from openkls.media import pushhook
-from openkls.media.pushhook import ASK_SECONDS, PushHooks
+from openkls.hooks import authority
+from openkls.hooks.authority import ASK_SECONDS, PushHooks
 from support_hook import OK, HookServer, saying, until
 from support_media import House, Peer, Wire
 
@@ -124,7 +124,7 @@ async def test_stop_while_a_server_is_asked_is_quick_and_writes_no_row(guarded: 
 async def test_class_16_servers_that_hang_hold_no_other_publish(
     guarded: Guarded, server: HookServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pushhook, "ASK_SECONDS", 1.5)
+    monkeypatch.setattr(authority, "ASK_SECONDS", 1.5)
     server.say = saying()
     waiting = [await guarded.asking(server) for _ in range(5)]
     server.say = saying(OK)

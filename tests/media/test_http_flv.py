@@ -326,7 +326,7 @@ async def test_class_12_viewer_that_never_reads_costs_no_more_than_its_limits(
     assert most <= 256 * 1024 + 8 * size_bytes  # the limit, and a flush
     hub = house.hubs.find(key().name)
     assert hub is not None
-    assert (hub.skipped, hub.dropped) == (1, 1)
+    assert (hub.lags.skipped, hub.lags.dropped) == (1, 1)
     await seen(lambda: not len(house.flv.connections))
 
 

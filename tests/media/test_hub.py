@@ -264,7 +264,7 @@ def test_viewer_without_a_key_frame_to_start_from_is_sent_nothing_until_the_next
     stage.push(Role.FRAME, Role.KEY_FRAME, Role.AUDIO)
     stage.flush()
     assert seat.seen() == [(0, 0), (240, 1), (240, 6), (280, 7)]
-    assert stage.hub.skipped == 0
+    assert stage.hub.lags.skipped == 0
 
 
 def test_audio_only_is_joined_anywhere_with_its_header_at_the_time_of_the_stream() -> None:
@@ -414,7 +414,7 @@ def test_viewers_that_waited_start_anew_at_the_next_runs_key_frame() -> None:
     stage.push(Role.KEY_FRAME, Role.AUDIO)
     stage.loop.pass_time(0)
     assert numbers(seat) == [0, 1, 2, 3, 5, 6]
-    assert stage.hub.skipped == 0
+    assert stage.hub.lags.skipped == 0
 
 
 def test_nobody_to_wait_is_told_and_nothing_is_kept() -> None:
@@ -491,7 +491,7 @@ def test_class_12_slow_viewer_skips_to_the_next_key_frame_with_headers() -> None
     stage.flush()
     assert numbers(slow) == [0, 1, 0, 5, 6, 7]
     assert numbers(quick) == list(range(8))
-    assert (stage.hub.skipped, stage.hub.dropped) == (1, 0)
+    assert (stage.hub.lags.skipped, stage.hub.lags.dropped) == (1, 0)
 
 
 def test_class_12_backlog_of_exactly_the_limit_is_not_lagging() -> None:
@@ -505,7 +505,7 @@ def test_class_12_backlog_of_exactly_the_limit_is_not_lagging() -> None:
     stage.push(Role.AUDIO)
     stage.flush()
     assert len(seat.transport.written) == 1
-    assert stage.hub.skipped == 1
+    assert stage.hub.lags.skipped == 1
 
 
 def test_class_12_what_a_viewer_starts_from_is_not_held_against_it_until_it_has_taken_it() -> None:
@@ -516,14 +516,14 @@ def test_class_12_what_a_viewer_starts_from_is_not_held_against_it_until_it_has_
     seat.transport.waiting_bytes = hubs.BACKLOG_LIMIT_BYTES + burst_bytes
     stage.push(Role.FRAME)
     stage.flush()
-    assert stage.hub.skipped == 0
+    assert stage.hub.lags.skipped == 0
     seat.transport.waiting_bytes = 0
     stage.push(Role.FRAME)
     stage.flush()
     seat.transport.waiting_bytes = hubs.BACKLOG_LIMIT_BYTES + 1
     stage.push(Role.FRAME)
     stage.flush()
-    assert stage.hub.skipped == 1
+    assert stage.hub.lags.skipped == 1
 
 
 def test_class_12_viewer_that_lags_too_long_is_dropped_and_uncounted() -> None:
@@ -540,7 +540,7 @@ def test_class_12_viewer_that_lags_too_long_is_dropped_and_uncounted() -> None:
     assert slow.overs == [True]
     assert not slow.transport.written
     assert stage.viewers.online() == 1
-    assert stage.hub.dropped == 1
+    assert stage.hub.lags.dropped == 1
     assert numbers(quick) == [0, 1, 2]
 
 

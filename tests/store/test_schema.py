@@ -66,7 +66,7 @@ async def test_newer_schema_is_refused_by_name(tmp_path: Path) -> None:
     db.execute("UPDATE alembic_version SET version_num = '9999'")
     db.commit()
     db.close()
-    with pytest.raises(SetupError, match=r"schema 9999.*none newer than 0003; run the newer version"):
+    with pytest.raises(SetupError, match=r"schema 9999.*none newer than 0004; run the newer version"):
         await open_store(URL, tmp_path, SECRET)
 
 

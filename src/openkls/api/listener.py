@@ -22,7 +22,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
 from openkls import config
-from openkls.api import described, pipeline, tls, wire
+from openkls.api import access, described, pipeline, tls, wire
 from openkls.api.services import Services
 from openkls.codec.sigv4 import SignedRequest, header_value
 from openkls.control import ids
@@ -114,6 +114,7 @@ class Listener:
         # Without this, shutdown waits for the idle connections too.
         self._front.pre_shutdown()
         await self._front.shutdown(CLOSE_SECONDS)
+        self._front.ledger.flush()
 
 
 async def listen(
@@ -150,6 +151,7 @@ class _Front(web.Server):
         super().__init__(self._serve)
         self._services = services
         self._sites = sites
+        self.ledger = services.ledger
         self.outcomes: Counter[str] = Counter()
         self.visits: Counter[tuple[str, int]] = Counter()
 
@@ -189,12 +191,16 @@ class _Front(web.Server):
         )
         segment = _first_segment(path)
         if segment in self._sites:
+            began = self.ledger.clock()
             response = await self._sites[segment](request, path, query, body, client_ip)
             self.visits[segment, response.status] += 1
+            access.note_visit(
+                self.ledger, request, path, client_ip, access.Sent(began, response.status, _body_bytes(response))
+            )
             if isinstance(response, web.Response) and not response.prepared:
                 for name, value in _FIXED_HEADERS.items():
                     response.headers.setdefault(name, value)
-                await self._send(request, response, len(response.body or b""))  # type: ignore[arg-type]
+                await self._send(request, response, _body_bytes(response))
             return response
         signed = SignedRequest(request.method, path, query, headers, body or b"")
         if described.asks_description(signed):
@@ -223,6 +229,10 @@ class _Front(web.Server):
             transport.abort()
         except ConnectionError:
             self.outcomes[GONE] += 1
+
+
+def _body_bytes(response: web.StreamResponse) -> int:
+    return len(response.body or b"") if isinstance(response, web.Response) else 0  # type: ignore[arg-type]
 
 
 def _first_segment(path: str) -> str:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from openkls import model
-from openkls.api import audit, auth, wire
+from openkls.api import access, audit, auth, wire
 from openkls.api.actions import blacklist, history, keypairs, live, metrics, nodes, realtime, spaces, trail, urls
 from openkls.api.services import Place, Services
 from openkls.api.wire import Answer, Call, Way
@@ -196,6 +196,16 @@ ACTIONS: Final[Mapping[str, Action]] = {
 async def answer_call(services: Services, call: Call) -> Answer:
     """Take a call through the steps and its action, and write down what is audited; never raises but for a
     cancellation."""
+    began = services.ledger.clock()
+    answer = None
+    try:
+        answer = await _answer_audited(services, call)
+    finally:
+        access.note(services, call, answer, began)
+    return answer
+
+
+async def _answer_audited(services: Services, call: Call) -> Answer:
     try:
         answer = await _answer(services, call)
     except asyncio.CancelledError:

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from openkls import config
+from openkls.api.ledger import Ledger
 from openkls.control.audit import AuditTrail, Deed
 from openkls.control.directory import Directory
 from openkls.control.forbid import Forbids
@@ -56,6 +57,8 @@ class Services:
     """Whose word on where a request comes from is taken."""
     shared_rates: SharedRates | None = None
     """Where a cluster's processes keep the rates together; ``rates`` says whether they are enforced."""
+    ledger: Ledger = field(default_factory=Ledger)
+    """Where calls are noted."""
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
     """Lets so many seconds pass."""
 

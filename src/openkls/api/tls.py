@@ -15,6 +15,8 @@ import ssl
 from pathlib import Path
 from typing import Final
 
+from cryptography import x509
+
 log = logging.getLogger("openkls.api.tls")
 
 # A renewed certificate is in use after so long. Two calls of stat each time.
@@ -45,6 +47,8 @@ class Certificate:
         self.context = self._newest = _new_context(certificate, key)
         """What to accept connections with."""
         self.context.sni_callback = self._choose
+        self.expires_at = _expiry(certificate)
+        """When what is used ends, in Unix seconds."""
         self._timer: asyncio.TimerHandle | None = None
         self.reloads = 0
         self.failures = 0
@@ -67,11 +71,12 @@ class Certificate:
             return
         self._seen = seen
         try:
-            self._newest = _new_context(*self._files)
+            newest, expires_at = _new_context(*self._files), _expiry(self._files[0])
         except CertificateError as error:
             self.failures += 1
             log.warning("api.%s: %s; the certificate of before stays in use", error.key, error)
         else:
+            self._newest, self.expires_at = newest, expires_at
             self.reloads += 1
             log.info("a new certificate was read from %s", self._files[0])
 
@@ -111,6 +116,14 @@ def _new_context(certificate: Path, key: Path) -> ssl.SSLContext:
     except OSError as error:
         raise CertificateError("tls_certificate", f"{certificate}: {error.strerror or error}") from error
     return context
+
+
+def _expiry(path: Path) -> float:
+    """When the first certificate of a chain ends, which is the server's own."""
+    try:
+        return x509.load_pem_x509_certificates(path.read_bytes())[0].not_valid_after_utc.timestamp()
+    except (OSError, ValueError) as error:
+        raise CertificateError("tls_certificate", f"{path}: cannot be read: {error}") from error
 
 
 def _state_of(path: Path) -> tuple[int, int, int] | None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from openkls.cli import account, audit, call, cert, check, db, key, model, play, publish, serve, top
+from openkls.cli import account, audit, call, callbacks, cert, check, db, key, model, play, publish, serve, top
 from openkls.cli.screen import say
 
 app = typer.Typer(
@@ -48,6 +48,7 @@ app.command("backup")(db.backup)
 app.command("restore")(db.restore)
 app.add_typer(db.databases, name="db")
 app.add_typer(account.accounts, name="account")
+app.add_typer(callbacks.callbacks, name="callbacks")
 app.add_typer(model.commands, name="model")
 
 

@@ -45,6 +45,10 @@ def serve(
     log_level: Annotated[
         logs.Level, typer.Option("--log-level", help="How much is logged to stderr.", case_sensitive=False)
     ] = logs.Level.INFO,
+    log_format: Annotated[
+        logs.Format | None,
+        typer.Option("--log-format", help="How it is logged; default: [log] format.", case_sensitive=False),
+    ] = None,
     role: Annotated[
         Role,
         typer.Option("--role", help="What this process serves: everything, the API, or media.", case_sensitive=False),
@@ -70,9 +74,13 @@ def serve(
     worker = as_worker()
     if worker is not None:
         worker.outlive_nobody()
-    logs.set_up(log_level, worker.name if worker else "")
+    name = worker.name if worker else ""
+    logs.set_up(log_level, name, log_format or logs.Format.CONSOLE)
     path = find_config(config) or _first_start()
     tree = load_config(path)
+    style = log_format or logs.Format(tree.log.format)
+    logs.set_up(log_level, name, style)
+    logs.take_up(tree.log)
     _raise_open_files()
     warning = open_doors_warning(tree)
     if warning and worker is None:
@@ -80,7 +88,7 @@ def serve(
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             if workers:
-                clean = runner.run(_supervise(tree, path, workers, role, log_level))
+                clean = runner.run(_supervise(tree, path, workers, role, log_level, style))
             else:
                 clean = runner.run(_run(tree, path, role, worker))
     except START_FAULTS as error:
@@ -102,13 +110,15 @@ def _first_start() -> Path:
     return path
 
 
-async def _supervise(tree: Config, path: Path, workers: int, role: Role, log_level: logs.Level) -> bool:
+async def _supervise(
+    tree: Config, path: Path, workers: int, role: Role, log_level: logs.Level, log_format: logs.Format
+) -> bool:
     """Start the processes of this service and look after them until a signal; whether all ended in time."""
     if role is not Role.ALL:
         raise ConfigError("--workers starts processes of both roles; leave --role out")
     stop = asyncio.Event()
     _listen_for_signals(asyncio.get_running_loop(), stop)
-    supervisor = Supervisor(tree, path, workers, log_level)
+    supervisor = Supervisor(tree, path, workers, log_level, log_format)
     on_terminal = os.isatty(STDIN)
 
     def on_hangup() -> None:
@@ -182,6 +192,7 @@ def _reload(service: Service, path: Path) -> None:
     except ConfigError as error:
         log.error("the configuration is not taken up, nothing has changed: %s", error)
         return
+    logs.take_up(tree.log)
     accounts = tree.account
     log.info(
         "the configuration is taken up: %s; %d account(s), %d key(s), %d space(s)",
@@ -208,6 +219,7 @@ def _program() -> str:
 def _listen_for_signals(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
     def on_signal(number: signal.Signals) -> None:
         if stop.is_set():
+            logs.drain()
             # What matters is on disk: history and bans survive a kill -9, so they survive this.
             os._exit(SIGNAL_EXIT_BASE + number)
         stop.set()

@@ -151,7 +151,14 @@ class _Process:
 class Supervisor:
     """The workers of this service."""
 
-    def __init__(self, tree: Config, path: Path, workers: int, log_level: logs.Level) -> None:
+    def __init__(
+        self,
+        tree: Config,
+        path: Path,
+        workers: int,
+        log_level: logs.Level,
+        log_format: logs.Format = logs.Format.CONSOLE,
+    ) -> None:
         """Raises ConfigError where workers could not find each other."""
         if not tree.cluster.url:
             raise ConfigError(
@@ -168,6 +175,8 @@ class Supervisor:
             str(path),
             "--log-level",
             log_level.value,
+            "--log-format",
+            log_format.value,
         ]
         self._workers = workers
         self._lock: DataDirLock | None = None
@@ -193,7 +202,7 @@ class Supervisor:
         return Endpoints(found.api, rtmp, play, found.api_tls)
 
     async def _start_all(self, ports: dict[str, str]) -> Endpoints:
-        api = self._add("api", Role.API, ports)
+        api = self._add("api", Role.API, ports | self._metrics(0))
         found = await api.start()
         assert found.api is not None
         # Where the system chose the port, it stays when the process is followed by another.
@@ -201,7 +210,8 @@ class Supervisor:
         if found.api_tls is not None:
             api.environment["OPENKLS_API__TLS_LISTEN"] = join_address(found.api_tls)
         media = [
-            self._add(f"media-{number + 1}", Role.MEDIA, ports | self._relay(number)) for number in range(self._workers)
+            self._add(f"media-{number + 1}", Role.MEDIA, ports | self._relay(number) | self._metrics(number + 1))
+            for number in range(self._workers)
         ]
         await asyncio.gather(*(process.start() for process in media))
         return found
@@ -282,6 +292,15 @@ class Supervisor:
         if shown is not None and shown.port:
             changed["OPENKLS_CLUSTER__RELAY_ADVERTISE"] = join_address(shown._replace(port=shown.port + number))
         return changed
+
+    def _metrics(self, number: int) -> dict[str, str]:
+        """The port of its metrics: where one is named, the API has it and the media processes those behind it."""
+        if not self._tree.metrics.listen:
+            return {}
+        listen = parse_address(self._tree.metrics.listen, "metrics.listen")
+        if not listen.port:
+            return {}
+        return {"OPENKLS_METRICS__LISTEN": join_address(listen._replace(port=listen.port + number))}
 
     def _reserve(self, text: str, key: str) -> Address:
         """Hold a port that the workers will share. Raises ConfigError when it is somebody else's."""

@@ -14,6 +14,7 @@ A connection that breaks shows in more ways than redis-py (8.1) says: FAULTS are
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TypeVar
 
@@ -23,6 +24,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from openkls.domain.errors import ClusterUnavailable
+from openkls.domain.histogram import Histogram
 
 log = logging.getLogger("openkls.cluster")
 
@@ -76,6 +78,8 @@ class RedisLink:
         self._calls: list[Callable[[], None]] = []
         self._wake = asyncio.Event()
         self._told = False
+        self.took = Histogram()
+        """Of the calls that were answered."""
         self.failures = 0
         """Calls that failed or were late, since the start."""
         self.refused = 0
@@ -117,11 +121,13 @@ class RedisLink:
 
     async def _ask(self, question: Callable[[Redis], Awaitable[T]], deadline_seconds: float) -> T:
         generation = self._generation
+        began = time.monotonic()
         try:
             async with asyncio.timeout(deadline_seconds):
                 with own_cancellation():
                     answer = await question(self.redis)
             heed_cancellation()
+            self.took.note(time.monotonic() - began)
             return answer
         except FAULTS as error:
             heed_cancellation()

@@ -13,7 +13,19 @@ from openkls.config.names import (
     parse_advertised,
     parse_network,
 )
-from openkls.config.tree import Account, Api, Cluster, Config, Console, Key, PlayDomain, PublishDomain, Space
+from openkls.config.tree import (
+    Account,
+    Api,
+    Cluster,
+    Config,
+    Console,
+    Key,
+    Log,
+    Metrics,
+    PlayDomain,
+    PublishDomain,
+    Space,
+)
 
 # What examples and tutorials carry; a service must never come up with one of them (security class 14).
 PLACEHOLDER_SECRETS = frozenset({"", "..."})
@@ -22,6 +34,8 @@ PLACEHOLDER_ACCESS_KEY = "AKEXAMPLE"
 TOKEN_LEAST_CHARACTERS = 16
 # ListStreamDurations looks 60 days back (contract, 6); history must not end before that.
 RETENTION_MIN_DAYS = 61
+# Each stream is nine series of a metrics system; with more the scrape is felt by the media plane.
+PER_STREAM_LIMIT = 500
 # How long viewers may be kept on a stream that is gone; beyond this nobody watches a still picture.
 GRACE_MAX_SECONDS = 60
 # A day: who looks at the console less often logs in again.
@@ -54,7 +68,8 @@ def check(config: Config) -> None:
     _check_cluster(config)
     _check_accounts(config.account)
     _check_relay(config.cluster)
-    _check_unbuilt(config)
+    _check_metrics(config.metrics)
+    _check_log(config.log)
 
 
 def _check_cluster(config: Config) -> None:
@@ -121,6 +136,7 @@ def _check_space(space: Space) -> None:
             raise ConfigError(f"{where}: {domain.name}: keys holds a placeholder; put real secrets there")
         if domain.auth == "hmac" and not all(re.fullmatch(r"[^:]+:.+", key) for key in domain.keys):
             raise ConfigError(f'{where}: {domain.name}: keys of auth hmac are "accesskey:secret"')
+    _check_callback(where, space)
     for door in space.publish_domain:
         _check_door(f"{where}: {door.name}", door)
     for app in space.app:
@@ -145,6 +161,25 @@ def _check_door(where: str, door: PublishDomain) -> None:
         raise ConfigError(
             f"{where}: external_url: http://host/path or https://host/path expected, without user, password and #"
         )
+
+
+def _check_callback(where: str, space: Space) -> None:
+    if not space.callback_url:
+        if space.callback_keys or space.callback_private:
+            raise ConfigError(f"{where}: has callback_keys or callback_private but no callback_url; set it")
+        return
+    # The URL itself is not repeated: it may hold a secret.
+    if not _is_plain_url(space.callback_url):
+        raise ConfigError(
+            f"{where}: callback_url: http://host/path or https://host/path expected, without user, password and #"
+        )
+    if not space.callback_keys:
+        raise ConfigError(
+            f"{where}: callback_url needs callback_keys: without a signature anybody could tell your server of "
+            "publishes; `openssl rand -hex 32` makes one"
+        )
+    if PLACEHOLDER_SECRETS & set(space.callback_keys):
+        raise ConfigError(f"{where}: callback_keys holds a placeholder; put real secrets there")
 
 
 def _check_networks(key: str, texts: tuple[str, ...]) -> None:
@@ -192,13 +227,23 @@ def _check_relay(cluster: Cluster) -> None:
         )
 
 
-def _check_unbuilt(config: Config) -> None:
-    """Refuse what this version would ignore: an address list, a policy or a TLS port that is asked for and not
-    there leaves a door open that its owner believes closed."""
-    spaces = [space for account in config.account for space in account.space]
-    for asked, what in ((any(space.callback_url for space in spaces), "account.space.callback_url"),):
-        if asked:
-            raise ConfigError(f"{what}: is not built yet in this version; remove it")
+def _check_metrics(metrics: Metrics) -> None:
+    # The token itself is not repeated.
+    if metrics.token and not re.fullmatch(rf"[\x21-\x7e]{{{TOKEN_LEAST_CHARACTERS},}}", metrics.token):
+        raise ConfigError(
+            f"metrics.token: at least {TOKEN_LEAST_CHARACTERS} printable ASCII characters without blanks expected; "
+            "`openssl rand -hex 32` makes one"
+        )
+    if metrics.listen:
+        parse_address(metrics.listen, "metrics.listen")
+    if not 0 <= metrics.per_stream <= PER_STREAM_LIMIT:
+        raise ConfigError(f"metrics.per_stream: 0 (none) to {PER_STREAM_LIMIT} streams expected")
+
+
+def _check_log(log: Log) -> None:
+    for name in log.levels:
+        if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", name, re.ASCII):
+            raise ConfigError(f"log.levels: {name!r} is no package, such as openkls.store")
 
 
 def _check_merge(key: str, merge_ms: int) -> None:

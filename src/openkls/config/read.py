@@ -5,7 +5,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_origin
 
 import msgspec
 
@@ -50,7 +50,7 @@ def _lay_over(tree: dict[str, Any], environment: Mapping[str, str]) -> None:
         if key not in types:
             raise ConfigError(f"environment variable {variable}: there is no key [{section}] {key}")
         value: Any = text
-        if types[key] is not str:
+        if types[key] is not str and get_origin(types[key]) is not Literal:  # whose words are texts too
             try:
                 value = tomllib.loads(f"value = {text}")["value"]
             except tomllib.TOMLDecodeError as error:

@@ -93,6 +93,25 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connections_per_address: int = 1000
 
 
+class Metrics(_Reticent, frozen=True, forbid_unknown_fields=True):
+    """``[metrics]``."""
+
+    token: str = ""
+    listen: str = ""
+    per_stream: int = 0
+
+    def __repr__(self) -> str:
+        return f"Metrics(listen={self.listen!r}, per_stream={self.per_stream})"
+
+
+class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[log]``."""
+
+    format: Literal["console", "json"] = "console"
+    levels: dict[str, Literal["debug", "info", "warning", "error"]] = {}
+    access: bool = True
+
+
 class Key(_Reticent, frozen=True, forbid_unknown_fields=True):
     """``[[account.key]]``."""
 
@@ -140,7 +159,7 @@ class App(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rendition_suffixes: tuple[str, ...] = ()
 
 
-class Space(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Space(_Reticent, frozen=True, forbid_unknown_fields=True):
     """``[[account.space]]``: a UniqueName with its apps and domains."""
 
     unique_name: str
@@ -148,9 +167,14 @@ class Space(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     publish_domains: tuple[str, ...] = ()
     durations: bool = True
     callback_url: str = ""
+    callback_keys: tuple[str, ...] = ()
+    callback_private: bool = False
     publish_domain: tuple[PublishDomain, ...] = ()
     play_domain: tuple[PlayDomain, ...] = ()
     app: tuple[App, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Space({self.unique_name!r}, publish_domain={self.doors!r}, play_domain={self.play_domain!r})"
 
     @property
     def doors(self) -> tuple[PublishDomain, ...]:
@@ -185,6 +209,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     store: StoreSection = StoreSection()
     cluster: Cluster = Cluster()
     limits: Limits = Limits()
+    metrics: Metrics = Metrics()
+    log: Log = Log()
     account: tuple[Account, ...] = ()
 
     @property

@@ -20,6 +20,7 @@ from openkls.control.finish import Endings
 from openkls.control.ids import new_session_id
 from openkls.control.journal import Journal
 from openkls.control.pushdoor import PublishAsk, Refused, judge
+from openkls.domain.callbacks import read_pub_param
 from openkls.domain.keys import StreamKey
 from openkls.domain.ports import PushAuthority
 from openkls.domain.quality import Quality
@@ -156,6 +157,7 @@ class Admission:
         self._endings.finish(session, BreakCode.SUCCESS, Reason.TAKEN_OVER, now)
 
     def _record(self, facts: SessionFacts, refused: Refused) -> None:
+        self._endings.tally.end(facts.key.name, refused.code, Reason.REFUSED)
         name = "/".join(facts.key.name)
         if self.quota.allows(facts.key, facts.client_ip, self._monotonic()):
             self._journal.close(HistoryRow(facts, facts.pub_time, refused.code, Reason.REFUSED, accepted=False))
@@ -183,6 +185,7 @@ class Admission:
             node=self._node,
             boot_id=self._boot_id,
             pub_time=int(now),
+            pub_param=read_pub_param(ask.app_query, ask.query) if door.space.callback_url else None,
         )
 
 

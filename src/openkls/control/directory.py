@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from openkls import config
 from openkls.config import is_alias, normal_host
+from openkls.domain.callbacks import CallbackTarget
 from openkls.domain.errors import BusinessError
 from openkls.domain.keys import StreamKey, StreamName
 from openkls.domain.ports import Whereabouts
@@ -51,13 +52,21 @@ class Directory:
         self._spaces: dict[str, tuple[str, config.Space]] = {}
         self._doors: dict[str, Door] = {}
         self._play_domains: dict[str, tuple[config.Space, config.PlayDomain]] = {}
+        called_back: dict[str, CallbackTarget] = {}
         for account in accounts:
             self._accounts.add(account.id)
             for space in account.space:
                 self._spaces[space.unique_name] = (account.id, space)
                 self._add_doors(space)
+                if space.callback_url:
+                    called_back[space.unique_name] = CallbackTarget(
+                        space.callback_url, space.callback_keys, space.callback_private
+                    )
                 for play_domain in space.play_domain:
                     self._play_domains[normal_host(play_domain.name)] = (space, play_domain)
+
+        # Replaced at one go: the store asks from a thread of its own.
+        self._called_back = called_back
 
     def _add_doors(self, space: config.Space) -> None:
         names = [normal_host(domain.name) for domain in space.doors]
@@ -101,6 +110,14 @@ class Directory:
     def play_host(self, tc_url: str, app_query: str, query: str) -> str:
         """The host an RTMP play asks by; found like a publish domain."""
         return _host_of(tc_url, app_query, query)
+
+    def callback_target(self, unique_name: str) -> CallbackTarget | None:
+        """The server that is told of the space's streams; None where none is. From any thread."""
+        return self._called_back.get(unique_name)
+
+    def calls_back(self, unique_name: str) -> bool:
+        """Whether a server is told of the space's streams. From any thread."""
+        return unique_name in self._called_back
 
     def has_account(self, account_id: str) -> bool:
         """Whether the account is there."""
@@ -162,6 +179,19 @@ class Directory:
         host = normal_host(pubdomain)
         door = self._doors.get(host)
         return host if door is None else door.pubdomain
+
+    def names_app(self, unique_name: str, app: str) -> bool:
+        """Whether the configuration names an app of a space; one that only publishers name is not."""
+        found = self._spaces.get(unique_name)
+        return found is not None and (app in found[1].apps or any(app == known.name for known in found[1].app))
+
+    def named_apps(self) -> list[tuple[str, str]]:
+        """The apps that the configuration names, each with its space, in its order; of a space that names none ""."""
+        named = []
+        for _, space in self._spaces.values():
+            apps = dict.fromkeys((*space.apps, *(app.name for app in space.app)))
+            named += [(space.unique_name, app) for app in apps or ("",)]
+        return named
 
     def settings(self, name: StreamName) -> config.App:
         """The settings of the app a stream belongs to; the defaults where its space is gone since it went live."""

@@ -6,14 +6,16 @@ from openkls.control.failures import Failures
 from openkls.control.journal import Journal
 from openkls.domain.registry import Registry
 from openkls.domain.session import BreakCode, HistoryRow, Reason, Session
+from openkls.domain.tally import Tally
 
 
 class Endings:
     """Ends sessions: frees the name if it is still theirs, and writes the row."""
 
-    def __init__(self, registry: Registry, journal: Journal) -> None:
+    def __init__(self, registry: Registry, journal: Journal, tally: Tally | None = None) -> None:
         self._registry = registry
         self._journal = journal
+        self.tally = tally or Tally()
         self.failures = Failures()
         """The publishes that failed, those refused at the door too."""
         self.ended: Callable[[Session], None] | None = None
@@ -34,7 +36,8 @@ class Endings:
         accepted = session.started or code is BreakCode.SUCCESS
         if code is not BreakCode.SUCCESS:
             self.failures.count(facts.key)
-        self._journal.close(HistoryRow(facts, fin_time, code, reason, accepted))
+        self._journal.close(HistoryRow(facts, fin_time, code, reason, accepted, int(now * 1000)))
+        self.tally.end(facts.key.name, code, reason, session.quality.received_bytes)
         if self.ended is not None:
             self.ended(session)
         return True

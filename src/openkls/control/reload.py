@@ -2,9 +2,9 @@
 synchronous step, or nothing is.
 
 Theory of operation. Accounts, keys, spaces, their domains and apps, ``limits`` and ``play.by_address`` are asked for
-at each use, so they are replaced where they are asked. A live session keeps the names it was resolved to: a publish
-domain that is taken away refuses the next publish, and cuts nobody. Everything else was used up by the start (ports
-are bound, the store is open); a difference there is only named.
+at each use, so they are replaced where they are asked; so is whether there is an access log. A live session keeps the
+names it was resolved to: a publish domain that is taken away refuses the next publish, and cuts nobody. Everything else
+was used up by the start (ports are bound, the store is open); a difference there is only named.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from openkls.control.directory import Directory
 from openkls.control.keyring import KeyRing
 
 # Sections and keys that a running process takes up.
-TAKEN_UP = frozenset({"account", "limits", "play.by_address"})
+TAKEN_UP = frozenset({"account", "limits", "log.access", "log.levels", "play.by_address"})
 
 
 class Reload:

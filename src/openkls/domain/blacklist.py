@@ -52,6 +52,10 @@ class Blacklist:
         space[ban.key] = ban
         return True
 
+    def count(self) -> int:
+        """How many are known, lapsed ones and tombstones too."""
+        return sum(map(len, self._bans.values()))
+
     def forbids(self, key: StreamKey, now: float) -> bool:
         """Whether ``key`` may not publish at ``now`` (Unix seconds)."""
         return self.find(key, now) is not None

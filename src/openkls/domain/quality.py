@@ -131,7 +131,6 @@ class Quality:
         "_audio",
         "_heard",
         "_heard_starts",
-        "_received_bytes",
         "_received_starts",
         "_since",
         "_tick",
@@ -139,6 +138,7 @@ class Quality:
         "acodec",
         "from_headers",
         "from_metadata",
+        "received_bytes",
         "vcodec",
     )
 
@@ -148,7 +148,8 @@ class Quality:
         self._heard = now
         # When something was heard of last before each tick.
         self._heard_starts = array("d", [now]) * WINDOW_TICKS
-        self._received_bytes = 0
+        self.received_bytes = 0
+        """From the peer, since it published."""
         self._received_starts = [0] * WINDOW_TICKS
         self._video = _Track()
         self._audio = _Track()
@@ -166,7 +167,7 @@ class Quality:
     def received(self, now: float, size_bytes: int) -> None:
         """Bytes arrived on the connection."""
         self._place(now)
-        self._received_bytes += size_bytes
+        self.received_bytes += size_bytes
 
     def video_frame(self, now: float, dts_ms: int, size_bytes: int) -> None:
         """A coded video tag arrived; ``size_bytes`` of coded data."""
@@ -183,7 +184,7 @@ class Quality:
         ticks = self._tick - oldest + 1
         received_bytes, video, audio = 0, _NOTHING, _NOTHING
         if ticks > 0:  # else nothing has arrived for the whole window
-            received_bytes = self._received_bytes - self._received_starts[oldest % WINDOW_TICKS]
+            received_bytes = self.received_bytes - self._received_starts[oldest % WINDOW_TICKS]
             video, audio = self._video.since(oldest, ticks), self._audio.since(oldest, ticks)
         seconds = self._seconds(now, oldest)
         headers, metadata = self.from_headers, self.from_metadata
@@ -215,7 +216,7 @@ class Quality:
             for begun in range(max(self._tick, tick - WINDOW_TICKS) + 1, tick + 1):
                 place = begun % WINDOW_TICKS
                 self._heard_starts[place] = self._heard
-                self._received_starts[place] = self._received_bytes
+                self._received_starts[place] = self.received_bytes
                 self._video.begin_tick(place)
                 self._audio.begin_tick(place)
             self._tick = tick

@@ -56,6 +56,8 @@ class SessionFacts:
     boot_id: str
     """The process that holds the session; a crash is found by it."""
     pub_time: int
+    pub_param: str | None = field(default=None, compare=False, repr=False)
+    """What callbacks tell of the publish URL (domain.callbacks); None where the space has none, and on other nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ class HistoryRow:
     code: BreakCode
     reason: Reason
     accepted: bool = True
+    end_ms: int = field(default=0, compare=False)
+    """The end in Unix milliseconds, for callbacks; 0 where only its second is known, as in a row that was read."""
 
 
 class Publisher(Protocol):

@@ -4,6 +4,7 @@ A viewer is one playing connection (RTMP, HTTP-FLV) or one HLS session (contract
 by the same protocol through the same play domain form one group: the hub adds the bytes of a flush once per group.
 """
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -60,6 +61,8 @@ class Viewers:
 
     def __init__(self) -> None:
         self._groups: dict[StreamName, dict[tuple[PullProtocol, str], Group]] = {}
+        self.deserted: Callable[[StreamName, Group], None] | None = None
+        """Told of every group that goes; must not raise."""
 
     def join(self, name: StreamName, protocol: PullProtocol, domain_id: str, now: float) -> Group:
         """Count one more viewer; the group returned is where its bytes are added and what leave() takes."""
@@ -77,6 +80,9 @@ class Viewers:
         groups = self._groups[name]
         if not any(member.online for member in groups.values()):
             del self._groups[name]
+            if self.deserted is not None:
+                for member in groups.values():
+                    self.deserted(name, member)
 
     def audience(
         self, name: StreamName, protocol: PullProtocol, domain_ids: frozenset[str] | None, now: float

@@ -14,6 +14,7 @@ with the seconds since FIRST_SEQUENCE_EPOCH, and no stream makes a segment a sec
 
 import asyncio
 import secrets
+from collections.abc import Iterator
 from enum import Enum
 from http import HTTPStatus
 from typing import Final, NamedTuple
@@ -26,6 +27,7 @@ from openkls.domain.hls_sessions import (
     SessionIds,
 )
 from openkls.domain.keys import StreamName
+from openkls.domain.viewers import PullProtocol
 from openkls.media import playlists
 from openkls.media.answers import Answer, refusal
 from openkls.media.doors import Doors, Seated
@@ -99,6 +101,12 @@ class Hls:
     def __len__(self) -> int:
         """Streams that HLS is made of, or whose end can still be fetched."""
         return len(self._packagers) + len(self._former)
+
+    def sent(self) -> Iterator[tuple[StreamName, int]]:
+        """The bytes sent of each stream that is there, since its HLS was first asked for."""
+        for packager in (*self._packagers.values(), *self._former.values()):
+            for edition in packager.editions.values():
+                yield packager.hub.name, edition.sent.total_bytes
 
     def start(self) -> None:
         """Begin to sweep."""
@@ -273,6 +281,7 @@ class Hls:
         name = packager.hub.name
         for edition in packager.editions.values():
             self._tokens.pop(edition.token, None)
+            self._doors.endings.tally.sent(name, PullProtocol.HLS, edition.sent.total_bytes)
         former = self._former.get(name)
         if former is packager:
             del self._former[name]

@@ -25,6 +25,7 @@ once, unmerged.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import ceil
 from typing import Final, Protocol
 
@@ -82,11 +83,29 @@ class Tap(Protocol):
         """The stream goes on in another process of the cluster; the tap is let go."""
 
 
+@dataclass(slots=True)
+class Lags:
+    """Counters of slow viewers, of all hubs of a process, since the start."""
+
+    skipped: int = 0
+    """Times a viewer began to lag."""
+    dropped: int = 0
+    """Viewers that lagged too long."""
+
+
 class Hub:
     """The viewers of one live stream and what the late ones start from. Belongs to one event loop."""
 
-    def __init__(self, name: StreamName, viewers: Viewers, merge_ms: int, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        name: StreamName,
+        viewers: Viewers,
+        merge_ms: int,
+        loop: asyncio.AbstractEventLoop,
+        lags: Lags | None = None,
+    ) -> None:
         self.name = name
+        self.lags = lags or Lags()
         self._viewers = viewers
         self._merge_seconds = merge_ms / 1000
         self._loop = loop
@@ -103,10 +122,6 @@ class Hub:
         self._ended = False
         self.on_deserted: Callable[[Hub], None] | None = None
         """Called when the last viewer or tap of a stream that waits for its publisher has gone."""
-        self.skipped = 0
-        """Times a viewer began to lag."""
-        self.dropped = 0
-        """Viewers that lagged too long."""
 
     def push(self, role: Role, message: MediaReceived) -> None:
         """A message arrived from the publisher."""
@@ -308,7 +323,7 @@ class Hub:
         too_slow: list[Viewer] = []
         self._deliver(current.flush, current.pull(), now, too_slow)
         for viewer in too_slow:
-            self.dropped += 1
+            self.lags.dropped += 1
             self.unsubscribe(viewer)
             viewer.on_over(True)
 
@@ -350,7 +365,7 @@ class Hub:
         if waiting_bytes > viewer.limit_bytes:
             if viewer.lagging_since is None:
                 viewer.lagging_since = now
-                self.skipped += 1
+                self.lags.skipped += 1
             elif now - viewer.lagging_since > LAG_LIMIT_SECONDS:
                 too_slow.append(viewer)
             return b""

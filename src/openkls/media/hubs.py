@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from openkls.domain.keys import StreamKey, StreamName
 from openkls.domain.viewers import Viewers
-from openkls.media.hub import Hub
+from openkls.media.hub import Hub, Lags
 
 
 class _Relayed(NamedTuple):
@@ -29,6 +29,7 @@ class Hubs:
         self._hubs: dict[StreamName, Hub] = {}
         self._waiting: dict[StreamName, tuple[Hub, StreamKey, asyncio.TimerHandle]] = {}
         self._relayed: dict[StreamName, _Relayed] = {}
+        self.lags = Lags()
         self.resumed = 0
         """Streams that were published again while somebody waited."""
 
@@ -40,12 +41,16 @@ class Hubs:
             former.end(cut=False)
         hub = self._leave_waiting(name) or self._leave_relayed(name)
         if hub is None:
-            hub = Hub(name, self._viewers, merge_ms, self._loop)
+            hub = Hub(name, self._viewers, merge_ms, self._loop, self.lags)
         else:
             hub.resume(merge_ms)
             self.resumed += 1
         self._hubs[name] = hub
         return hub
+
+    def __len__(self) -> int:
+        """Streams that are published here."""
+        return len(self._hubs)
 
     def find(self, name: StreamName) -> Hub | None:
         """The hub of a stream that is published here; one that waits is not live."""
@@ -96,7 +101,7 @@ class Hubs:
         assert key.name not in self._hubs
         hub = self._leave_waiting(key.name)
         if hub is None:
-            hub = Hub(key.name, self._viewers, merge_ms, self._loop)
+            hub = Hub(key.name, self._viewers, merge_ms, self._loop, self.lags)
         else:
             hub.move()
             hub.resume(merge_ms)

@@ -9,11 +9,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, select, update
 
+from openkls.control.callback_form import tell_ban, tell_resumption
 from openkls.domain.audit import AuditEntry
 from openkls.domain.blacklist import Ban
 from openkls.domain.keys import StreamKey
 from openkls.store.audit import write_entry
 from openkls.store.database import insert
+from openkls.store.outbox import Announcements
 from openkls.store.readers import Readers
 from openkls.store.tables import BANS_COUNTER, blacklist, counters
 from openkls.store.writer import Writer
@@ -40,9 +42,10 @@ _since: Select[Any] = (
 class BlacklistStore:
     """BlacklistPort on the database."""
 
-    def __init__(self, writer: Writer, readers: Readers) -> None:
+    def __init__(self, writer: Writer, readers: Readers, announcements: Announcements) -> None:
         self._writer = writer
         self._readers = readers
+        self._announcements = announcements
 
     async def forbid(
         self, key: StreamKey, now: int, till: int, permanent: bool, entry: AuditEntry | None = None
@@ -55,6 +58,8 @@ class BlacklistStore:
                 return None
             ban = Ban(key, now, till, permanent, resumed=False, version=version + 1)
             _save(connection, ban, entry)
+            if self._announcements.wants(key.unique_name):
+                self._announcements.add(tell_ban(ban))
             return ban
 
         return await self._writer.write(write)
@@ -68,6 +73,8 @@ class BlacklistStore:
                 return None
             ban = Ban(key, known.forbid_time, known.till, known.permanent, resumed=True, version=version + 1)
             _save(connection, ban, entry)
+            if self._announcements.wants(key.unique_name):
+                self._announcements.add(tell_resumption(ban, known.version))
             return ban
 
         return await self._writer.write(write)

@@ -106,6 +106,9 @@ class Tally:
         """Count a row no more that was deleted."""
         self._rows.append((row, False))
 
+    def committed(self) -> None:
+        """Nothing is left to do."""
+
     def mark(self) -> int:
         """How many there are."""
         return len(self._rows)

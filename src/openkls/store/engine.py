@@ -13,6 +13,7 @@ from openkls.store.database import Database, open_database
 from openkls.store.errors import SetupError
 from openkls.store.history import HistoryStore
 from openkls.store.keys import KeyStore, check_seal
+from openkls.store.outbox import Announcements, OutboxStore
 from openkls.store.readers import Readers
 from openkls.store.schema import migrate
 from openkls.store.secrets import Seal, SealBroken
@@ -26,13 +27,19 @@ class Store:
 
     def __init__(self, database: Database, seal: Seal, deadline_seconds: float) -> None:
         tally = Tally()
+        self.announcements = Announcements()
         self.database = database
-        self.writer = Writer(database, deadline_seconds=deadline_seconds, pending=tally)
+        self.writer = Writer(database, deadline_seconds=deadline_seconds, pending=(tally, self.announcements))
         self.readers = Readers(database, deadline_seconds=deadline_seconds)
-        self.history = HistoryStore(database, self.writer, self.readers, tally)
-        self.blacklist = BlacklistStore(self.writer, self.readers)
+        self.history = HistoryStore(database, self.writer, self.readers, tally, self.announcements)
+        self.blacklist = BlacklistStore(self.writer, self.readers, self.announcements)
         self.keys = KeyStore(self.writer, self.readers, seal)
         self.audit = AuditStore(self.writer, self.readers)
+        self.outbox = OutboxStore(self.writer, self.readers, self.announcements)
+
+    async def ping(self) -> None:
+        """See that it answers. Raises StoreTimeout, StoreUnavailable."""
+        await self.readers.ask(lambda connection: connection.exec_driver_sql("SELECT 1").scalar_one())
 
     async def close(self) -> None:
         """Finish the writes that wait and close all connections. Idempotent."""

@@ -13,6 +13,9 @@ A process that could not reach the store for long may have been declared dead an
 heartbeat, or the next session it opens, puts its boot back. What it says of its own sessions counts for more than what
 was said for it: the end that another process gave them is taken back where they live (``revive``), and gives way to
 their own.
+
+Of a space whose server is told (outbox.py) each start, end and refusal is an event, written with its row. An end is
+never told without its start; one that was taken back is followed by the start once more.
 """
 
 import asyncio
@@ -35,12 +38,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
+from openkls.control.callback_form import tell_end, tell_refusal, tell_start
+from openkls.domain.callbacks import NO_PARAM
 from openkls.domain.errors import StoreUnavailable
 from openkls.domain.keys import StreamKey
 from openkls.domain.ports import Boot, HistoryPage, HistoryQuery, Span
 from openkls.domain.session import BreakCode, HistoryRow, Reason, SessionFacts
 from openkls.store.counts import EVERY_STREAM, Counted, Tally, take_rows
 from openkls.store.database import Database, insert
+from openkls.store.outbox import Announcements
 from openkls.store.questions import count_statement, page_statement, spans_statement
 from openkls.store.readers import Readers
 from openkls.store.tables import (
@@ -90,7 +96,8 @@ def _unless_known(table: Table) -> Any:
     return insert(table).from_select(names, select(*values).where(~_known)).on_conflict_do_nothing()
 
 
-_add_open = _unless_known(open_sessions)
+_add_open = _unless_known(open_sessions).execution_options(preserve_rowcount=True)
+_told_param = select(open_sessions.c.pub_param).where(open_sessions.c.session_id == bindparam("session"))
 _drop_open = delete(open_sessions).where(open_sessions.c.session_id == bindparam("session"))
 # How many rows an INSERT made is otherwise not kept.
 _add_row = _unless_known(history).execution_options(preserve_rowcount=True)
@@ -130,8 +137,11 @@ _purge = delete(history).where(history.c.session_id == bindparam("session"), his
 class HistoryStore:
     """HistoryPort on the database."""
 
-    def __init__(self, database: Database, writer: Writer, readers: Readers, tally: Tally) -> None:
+    def __init__(
+        self, database: Database, writer: Writer, readers: Readers, tally: Tally, announcements: Announcements
+    ) -> None:
         self._database = database
+        self._announcements = announcements
         self._tally = tally
         self._writer = writer
         self._readers = readers
@@ -175,7 +185,7 @@ class HistoryStore:
             self._database.hold(connection, boot_id)
         ended = [facts for facts in sessions if self._take_back(connection, facts)]
         for facts in ended:
-            connection.execute(_add_open, _fact_params(facts))
+            self._add_open(connection, facts)
         return ended
 
     def _take_back(self, connection: Connection, facts: SessionFacts) -> bool:
@@ -237,13 +247,12 @@ class HistoryStore:
     async def open(self, facts: SessionFacts) -> None:
         """Record a live session, unless it is known already, live or finished. Its boot must have begun."""
         boot = self._begun.get(facts.boot_id)
-        params = _fact_params(facts)
 
         def write(connection: Connection) -> None:
             self._database.hold(connection, facts.boot_id)
             if boot is not None:
                 self._put_back(connection, boot | {"heartbeat_at": max(boot["heartbeat_at"], facts.pub_time)})
-            connection.execute(_add_open, params)
+            self._add_open(connection, facts)
 
         await self._writer.write(write)
 
@@ -319,7 +328,16 @@ class HistoryStore:
             if count < batch:
                 return purged
 
+    def _add_open(self, connection: Connection, facts: SessionFacts) -> None:
+        told = self._announcements.wants(facts.key.unique_name)
+        pub_param = (facts.pub_param or NO_PARAM) if told else None
+        added = connection.execute(_add_open, _fact_params(facts) | {"pub_param": pub_param}).rowcount
+        if told and added:
+            self._announcements.add(tell_start(facts, pub_param))
+
     def _close(self, connection: Connection, row: HistoryRow) -> None:
+        wanted = self._announcements.wants(row.facts.key.unique_name)
+        pub_param = self._told_of(connection, row.facts) if wanted else None
         connection.execute(_drop_open, {"session": row.facts.session_id})
         params = _fact_params(row.facts)
         # A clock that was set back must not make an end before the beginning.
@@ -329,8 +347,28 @@ class HistoryStore:
         added = connection.execute(_add_row, params).rowcount
         if not added and row.reason is not Reason.CRASH and self._take_back(connection, row.facts):
             added = connection.execute(_add_row, params).rowcount
+            # That its process died had been told, too.
+            pub_param = pub_param or row.facts.pub_param or NO_PARAM
         if added:
             self._tally.add(counted(params))
+            if wanted:
+                self._tell(row, pub_param)
+
+    def _told_of(self, connection: Connection, facts: SessionFacts) -> str | None:
+        """The parameters of a live session whose start was told; None when it was not."""
+        found: str | None = connection.execute(_told_param, {"session": facts.session_id}).scalar()
+        return found
+
+    def _tell(self, row: HistoryRow, told: str | None) -> None:
+        """Tell how a publish ended. Who was told of its start (``told``) is told of an end, however it ended; who was
+        not is told of both, or that it was refused."""
+        pub_param = told or row.facts.pub_param
+        if told is None and not row.accepted:
+            self._announcements.add(tell_refusal(row, pub_param))
+            return
+        if told is None:
+            self._announcements.add(tell_start(row.facts, pub_param))
+        self._announcements.add(tell_end(row, pub_param))
 
 
 def counted(row: Mapping[str, Any]) -> Counted:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from openkls.domain.errors import StoreTimeout, StoreUnavailable
+from openkls.domain.histogram import Histogram
 from openkls.store.database import Database
 from openkls.store.writer import CLOSE_SECONDS, DEADLINE_SECONDS, TroubleLog
 
@@ -53,6 +54,8 @@ class Readers:
         self.asking = 0
         self.refused = 0
         self.late = 0
+        self.took = Histogram()
+        """Of the questions that were answered."""
 
     async def ask(self, question: Question[T]) -> T:
         """The answer of ``question``, a synchronous function of a connection.
@@ -64,7 +67,8 @@ class Readers:
         if self.asking >= ASKING_LIMIT:
             self.refused += 1
             raise StoreUnavailable(f"{ASKING_LIMIT} questions wait already")
-        deadline = time.monotonic() + self._deadline_seconds
+        began = time.monotonic()
+        deadline = began + self._deadline_seconds
         loop = asyncio.get_running_loop()
         line = _Line()
         self.asking += 1
@@ -80,6 +84,7 @@ class Readers:
             raise
         finally:
             self.asking -= 1
+        self.took.note(time.monotonic() - began)
         self._trouble.well()
         return answer
 

@@ -2,7 +2,8 @@
 
 Theory of operation. A live session is a row of ``open_sessions``, small and rewritten all the time; a session that is
 over is a row of ``history``, which only grows and is only purged by age. A change of a ban or of a key pair takes the
-next value of a row in ``counters`` within its own transaction. Rows of ``audit`` are only ever added.
+next value of a row in ``counters`` within its own transaction. Rows of ``audit`` are only ever added. The three tables
+of callbacks are outbox.py's.
 
 The indexes of history. Every question names UniqueName, App and Pubdomain, then bounds the time: one index for a whole
 app and one for a single stream, for accepted sessions and again, small, for errors. They begin with the key, go on
@@ -49,6 +50,9 @@ LONG_SECONDS = 86400
 ACCEPTED = "accepted"
 ERRORS = "(code <> 200 OR NOT accepted)"
 LONG = f"(accepted AND fin_time - pub_time > {LONG_SECONDS})"
+DUE = "next_try IS NOT NULL"
+WAITING = "dead_at IS NULL"
+DEAD = "dead_at IS NOT NULL"
 
 BANS_COUNTER = "blacklist"
 KEYS_COUNTER = "access_keys"
@@ -93,6 +97,8 @@ open_sessions = Table(
     # A live session whose process nobody knows would never be found to have crashed.
     Column("boot_id", String(64), ForeignKey("boots.boot_id"), nullable=False),
     Column("pub_time", BigInteger, nullable=False),
+    # Of a session whose start was told (callbacks); NULL of others.
+    Column("pub_param", Text),
 )
 
 history = Table(
@@ -211,6 +217,52 @@ audit = Table(
     Column("detail", Text, nullable=False),
     Index("audit_at", "at", "number"),
     sqlite_autoincrement=True,
+)
+
+callback_outbox = Table(
+    "callback_outbox",
+    METADATA,
+    # AUTOINCREMENT: what waits is told in the order of its numbers.
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("event_id", String(32), nullable=False),
+    Column("unique_name", _text(64), nullable=False),
+    Column("app", _text(256), nullable=False),
+    Column("stream", _text(256), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    # Only of the first of each stream that waits.
+    Column("next_try", BigInteger),
+    Column("dead_at", BigInteger),
+    Column("error", String(128), nullable=False),
+    sqlite_autoincrement=True,
+)
+
+
+def _of_outbox(name: str, *columns: str, where: str) -> Index:
+    of = (callback_outbox.c[column] for column in columns)
+    return Index(name, *of, sqlite_where=text(where), postgresql_where=text(where))
+
+
+_of_outbox("callback_due", "unique_name", "next_try", "number", where=DUE)
+_of_outbox("callback_waiting", "unique_name", "app", "stream", "number", where=WAITING)
+_of_outbox("callback_dead", "unique_name", "dead_at", "number", where=DEAD)
+
+callback_spaces = Table(
+    "callback_spaces",
+    METADATA,
+    Column("unique_name", _text(64), primary_key=True),
+    Column("waiting", BigInteger, nullable=False),
+    Column("dead", BigInteger, nullable=False),
+    Column("refused", BigInteger, nullable=False),
+)
+
+callback_lease = Table(
+    "callback_lease",
+    METADATA,
+    Column("name", String(32), primary_key=True),
+    Column("owner", String(64), nullable=False),
+    Column("until", BigInteger, nullable=False),
 )
 
 # Append-only is the database's own rule, for whatever program opens it. INSERT OR REPLACE deletes a row without asking

@@ -28,6 +28,8 @@ from openkls.store.tables import (
     audit,
     blacklist,
     boots,
+    callback_outbox,
+    callback_spaces,
     counters,
     history,
     history_counts,
@@ -38,7 +40,8 @@ LOOK_SECONDS = 60.0
 T = TypeVar("T")
 BATCH_ROWS = 20_000
 # In the order in which they refer to each other; history goes by the code that counts it.
-_MOVED = (boots, open_sessions, blacklist, accounts, access_keys, audit)
+_MOVED = (boots, open_sessions, blacklist, accounts, access_keys, audit, callback_outbox, callback_spaces)
+_NUMBERED = (audit, callback_outbox)
 
 Progress = Callable[[str, int, int], None]
 """Is told the table, how many of its rows are done, and of how many."""
@@ -128,9 +131,10 @@ def move(path: Path, target: Database, seal: Seal, progress: Progress) -> dict[s
             moved[history.name] = _move_table(reading, target, writing, history, progress)
             for name, value in reading.execute(select(counters)):
                 writing.execute(counters.update().where(counters.c.name == name).values(value=value))
-            if moved[audit.name]:
-                last = select(func.max(audit.c.number)).scalar_subquery()
-                writing.execute(select(func.setval(func.pg_get_serial_sequence("audit", "number"), last)))
+            for table in _NUMBERED:
+                if moved[table.name]:
+                    last = select(func.max(table.c.number)).scalar_subquery()
+                    writing.execute(select(func.setval(func.pg_get_serial_sequence(table.name, "number"), last)))
             _compare(reading, writing, moved)
             writing.exec_driver_sql("COMMIT")
     except DBAPIError as error:

@@ -14,8 +14,8 @@ will try again if it matters. A write whose caller was cancelled is done all the
 While another process locks the database, or when its locks and ours have crossed, nothing is done, and the writes
 stay in the queue.
 
-``pending`` is what writes leave to be done once for the whole batch, before COMMIT: the counts of history. A write that
-fails takes back what it left.
+``pending`` is what writes leave to be done once for the whole batch, before COMMIT: the counts of
+history, then the events of callbacks. A write that fails takes back what it left.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ import contextlib
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
@@ -31,6 +31,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from openkls.domain.errors import StoreTimeout, StoreUnavailable
+from openkls.domain.histogram import Histogram
 from openkls.store.database import Database
 
 # A batch holds the interpreter for about 60 microseconds a write; more than this at once would be felt by the media
@@ -65,6 +66,10 @@ class Pending(Protocol):
 
     def settle(self, connection: Connection) -> None:
         """Do it, all of it, and forget it."""
+        ...
+
+    def committed(self) -> None:
+        """What was settled is durable; in the event loop."""
         ...
 
 
@@ -116,7 +121,7 @@ class Writer:
     """Does writes, in order and durably, on the only connection that writes."""
 
     def __init__(
-        self, database: Database, *, deadline_seconds: float = DEADLINE_SECONDS, pending: Pending | None = None
+        self, database: Database, *, deadline_seconds: float = DEADLINE_SECONDS, pending: Sequence[Pending] = ()
     ) -> None:
         self._database = database
         self._pending = pending
@@ -131,6 +136,8 @@ class Writer:
         self.batches = 0
         self.refused = 0
         self.late = 0
+        self.took = Histogram()
+        """Of the writes that were waited for, from the call to its durable end."""
         self._task = asyncio.create_task(self._run(), name="openkls-store-writer")
 
     @property
@@ -154,9 +161,11 @@ class Writer:
         job = _Job(write, asyncio.get_running_loop().create_future())
         self._waiting[job] = None
         self._wake.set()
+        began = time.monotonic()
         try:
             async with asyncio.timeout(self._deadline_seconds):
                 result: T = await job.done
+                self.took.note(time.monotonic() - began)
                 return result
         except TimeoutError:
             job.withdrawn = True
@@ -222,6 +231,8 @@ class Writer:
 
     def _settle(self, batch: list[_Job], outcomes: list[_Outcome]) -> None:
         self.batches += 1
+        for pending in self._pending:
+            pending.committed()
         broken = [error for _, error in outcomes if isinstance(error, StoreUnavailable)]
         for error in broken:
             self._trouble.warn(str(error))
@@ -242,13 +253,13 @@ class Writer:
         committing = False
         try:
             outcomes = [self._attempt(connection, job) for job in batch]
-            if self._pending is not None:
-                self._pending.settle(connection)
+            for pending in self._pending:
+                pending.settle(connection)
             committing = True
             connection.exec_driver_sql("COMMIT")
         except BaseException as error:
-            if self._pending is not None:
-                self._pending.rewind(0)
+            for pending in self._pending:
+                pending.rewind(0)
             self._roll_back(connection, error)
             if isinstance(error, DBAPIError):
                 why = self._database.explain(error)
@@ -278,7 +289,7 @@ class Writer:
         if job.withdrawn:  # while this batch waited for a lock
             return None, None
         connection.exec_driver_sql("SAVEPOINT one")
-        mark = self._pending.mark() if self._pending is not None else 0
+        marks = [pending.mark() for pending in self._pending]
         try:
             result = job.write(connection)
         except Exception as error:
@@ -286,8 +297,8 @@ class Writer:
                 raise
             if isinstance(error, DBAPIError) and self._database.again(error):
                 raise
-            if self._pending is not None:
-                self._pending.rewind(mark)
+            for pending, mark in zip(self._pending, marks, strict=True):
+                pending.rewind(mark)
             connection.exec_driver_sql("ROLLBACK TO SAVEPOINT one")
             connection.exec_driver_sql("RELEASE SAVEPOINT one")
             if not isinstance(error, DBAPIError):

@@ -15,14 +15,13 @@ from cryptography import x509
 
 from openkls.cli.cert import make_certificate
 from openkls.domain.ports import PushAnswer, PushFacts, PushServer
-from openkls.media import pushhook
-from openkls.media.pushhook import (
-    ASK_SECONDS,
+from openkls.hooks import authority
+from openkls.hooks.authority import ASK_SECONDS, PushHooks
+from openkls.hooks.targets import (
     HEAD_LINE_LIMIT_BYTES,
     HEADERS_LIMIT,
     SIGNATURE_HEADER,
     TIMESTAMP_HEADER,
-    PushHooks,
     build_signatures,
     is_public,
 )
@@ -59,7 +58,7 @@ def no_secret_in_the_log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pushhook, "ASK_SECONDS", SOON_SECONDS)
+    monkeypatch.setattr(authority, "ASK_SECONDS", SOON_SECONDS)
 
 
 # -- the question ----------------------------------------------------------------------------------------------------
@@ -318,7 +317,7 @@ def test_class_16_addresses_of_the_open_internet(address: str, public: bool) -> 
 async def test_questions_of_one_server_are_bounded_and_counted(
     server: HookServer, hooks: PushHooks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pushhook, "ASKS_PER_SERVER_LIMIT", 3)
+    monkeypatch.setattr(authority, "ASKS_PER_SERVER_LIMIT", 3)
     go = asyncio.Event()
 
     async def wait(writer: asyncio.StreamWriter) -> None:
@@ -339,7 +338,7 @@ async def test_questions_of_one_server_are_bounded_and_counted(
 async def test_questions_of_all_servers_are_bounded(
     server: HookServer, hooks: PushHooks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pushhook, "ASKS_LIMIT", 2)
+    monkeypatch.setattr(authority, "ASKS_LIMIT", 2)
     server.say = saying(OK, pause_seconds=0.0)
     asks = [asyncio.create_task(hooks.ask(server.at(f"/{number}"), FACTS)) for number in range(3)]
     answers = await asyncio.gather(*asks)

@@ -1,0 +1,1 @@
+"""Customers' servers, asked (authority) and told (callbacks). Rule: what they are, do or say harms nobody else."""
