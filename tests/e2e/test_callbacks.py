@@ -21,10 +21,12 @@ from openkls.cli.pace import pace, repeat_tags
 from openkls.codec import ProtocolError
 from openkls.media.rtmp_client import ConnectionFailed, StreamRefused
 from openkls.media.rtmp_client import publish as publish_tags
+from support_cluster import Node, start_all
 from support_receiver import Mood, Receiver
 from support_service import RunningService, pushing
 from support_service import until as until_within
 from tools.postgres import PrivatePostgres
+from tools.redis import RedisServer
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
@@ -379,3 +381,40 @@ def test_of_two_processes_another_delivers_after_a_kill(tmp_path: Path, receiver
         finally:
             for node in nodes:
                 node.end()
+
+
+class ToldNode(Node, Told):
+    """One process of a cluster whose space ``told`` has callbacks."""
+
+
+@pytest.mark.cluster
+def test_events_of_a_media_node_are_delivered_by_one_api_node_after_the_other(
+    tmp_path: Path, receiver: Receiver, clip: Path
+) -> None:
+    """The media node delivers nothing; of the two that serve the API one does, and after its death the other."""
+    redis = RedisServer(tmp_path)
+    with PrivatePostgres() as postgres:
+        roles = {"media": "media", "api-1": "api", "api-2": "api"}
+        url = postgres.create("told")
+        nodes = {name: ToldNode(tmp_path, name, url, redis.url, role, receiver.config) for name, role in roles.items()}
+        try:
+            redis.start()
+            start_all(*nodes.values())
+            first = Encoder(clip, nodes["media"].push("a"))
+            until(lambda: receiver.kinds("a") == ["PubStart"])
+            leads = next(node for node in nodes.values() if "delivers the callbacks" in node.log.read_text())
+            assert leads.role == "api"
+            receiver.mood = Mood.HANGS
+            first.stop()
+            until(lambda: len(receiver.arrivals) == 2)
+            leads.kill()
+            receiver.mood = Mood.ACCEPTS
+            second = Encoder(clip, nodes["media"].push("a"))
+            until(lambda: receiver.kinds("a") == ["PubStart", "PubEnd", "PubStart"])
+            second.stop()
+            until(lambda: receiver.kinds("a") == ["PubStart", "PubEnd"] * 2)
+            assert "delivers the callbacks" not in nodes["media"].log.read_text()
+        finally:
+            for node in nodes.values():
+                node.end()
+            redis.end()
