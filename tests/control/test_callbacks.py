@@ -89,6 +89,15 @@ def test_new_event_is_told_at_once(delivery: Delivery) -> None:
     assert delivery.post.times(number)[0] <= 100.6
 
 
+def test_event_under_way_is_not_begun_again(delivery: Delivery) -> None:
+    delivery.post.answers[URL] = None
+    numbers = []
+    for stream in "abc":
+        numbers.append(delivery.tell(stream))
+        delivery.loop.advance(0.5)
+    assert delivery.post.numbers() == numbers
+
+
 def test_failed_event_is_tried_again_with_a_growing_pause_and_holds_up_its_stream_only(delivery: Delivery) -> None:
     delivery.post.answers[URL] = FAILED
     first, second = delivery.tell("a"), delivery.tell("a")
