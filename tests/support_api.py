@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from openkls import api, config, model
+from openkls.api.listener import Site as Neighbour
 from openkls.codec import sigv4
 from openkls.codec.amzdate import build_amz_date
 from openkls.control.audit import AuditTrail
@@ -155,12 +156,14 @@ class Site:
             play_port=8081,
         )
         self.listener: api.Listener | None = None
+        self.sites: dict[str, Neighbour] = {}
+        """What else answers on the port, by first segments."""
 
     async def pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
 
     async def start(self) -> None:
-        self.listener = await api.listen(self.services, config.Address("127.0.0.1", 0))
+        self.listener = await api.listen(self.services, config.Address("127.0.0.1", 0), sites=self.sites)
 
     @property
     def address(self) -> config.Address:

@@ -20,22 +20,28 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from openkls import config, store
-from openkls.api.listener import listen
+from openkls.api import pipeline
+from openkls.api.auth import hold_back_caller
+from openkls.api.listener import Site, listen
 from openkls.api.services import Services
 from openkls.api.tls import Certificate, CertificateError
-from openkls.config import Address, Config, ConfigError, join_address, parse_address, parse_advertised
+from openkls.api.wire import Answer
+from openkls.config import Address, Config, ConfigError, join_address, normal_host, parse_address, parse_advertised
+from openkls.console import Console
+from openkls.console import Ports as ConsolePorts
 from openkls.control.admit import Admission
 from openkls.control.audit import AuditTrail
 from openkls.control.directory import Directory
 from openkls.control.finish import Endings
 from openkls.control.forbid import Forbids
 from openkls.control.journal import Journal
-from openkls.control.keyring import KeyRing, clash_error
+from openkls.control.keyring import Credential, KeyRing, clash_error
 from openkls.control.live import LiveStreams
 from openkls.control.membership import Membership
 from openkls.control.reconcile import Reconcile
@@ -361,19 +367,60 @@ async def _listen_api(
         shared_rates=rules.membership.rates if rules.membership else None,
     )
 
+    # By the first segment of their paths, such as "/console".
+    sites: dict[str, Site] = {}
+    console = None
+    if settings.console.enabled:
+        console = sites["/console"] = Console(console_ports(settings, services))
+
     async def open_api(certificate: Certificate | None, address: Address) -> Address:
-        listener = await listen(services, address, certificate)
+        listener = await listen(services, address, certificate, sites)
         stack.push_async_callback(listener.close)
         return listener.address
 
     plain = await _listening(partial(open_api, None), settings.api.listen, "api.listen")
-    if not settings.api.tls_listen:
-        return plain, None
-    try:
-        certificate = Certificate(Path(settings.api.tls_certificate), Path(settings.api.tls_key))
-    except CertificateError as error:
-        raise ConfigError(f"api.{error.key}: {error}") from error
-    return plain, await _listening(partial(open_api, certificate), settings.api.tls_listen, "api.tls_listen")
+    secured = None
+    if settings.api.tls_listen:
+        try:
+            certificate = Certificate(Path(settings.api.tls_certificate), Path(settings.api.tls_key))
+        except CertificateError as error:
+            raise ConfigError(f"api.{error.key}: {error}") from error
+        secured = await _listening(partial(open_api, certificate), settings.api.tls_listen, "api.tls_listen")
+    if console is not None:
+        # Before the listeners: they wait for what is being answered, and an event stream is.
+        stack.push_async_callback(console.close)
+    return plain, secured
+
+
+def console_ports(settings: Config, services: Services) -> ConsolePorts:
+    """What the console is handed of the API: nothing that is not there for a signed request too."""
+    keys = services.keys
+
+    def call(
+        credential: Credential, query: str, body: bytes | None, client_ip: str, is_metered: bool = True
+    ) -> Awaitable[Answer]:
+        made = pipeline.session_call(credential, query, body, client_ip)
+        return pipeline.answer_session(services, made, is_metered)
+
+    def rights(credential: Credential, query: str, client_ip: str) -> Answer | None:
+        return pipeline.session_refusal(services, pipeline.session_call(credential, query, b"", client_ip))
+
+    return ConsolePorts(
+        find_key=keys.find,
+        is_disabled=lambda account_id: account_id in keys.disabled_accounts,
+        call=call,
+        rights=rights,
+        hold_back=partial(hold_back_caller, services),
+        play_names=services.directory.play_names,
+        clock=services.clock,
+        monotonic=services.monotonic,
+        region=services.region,
+        version=version("openkls"),
+        play_port=services.play_port,
+        hosts=tuple(normal_host(name) for name in settings.console.hosts),
+        idle_seconds=settings.console.idle_minutes * 60.0,
+        trusted_proxies=settings.api.trusted_networks,
+    )
 
 
 async def _listening(open_port: Callable[[Address], Awaitable[Address]], text: str, key: str) -> Address:

@@ -9,10 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
+from aiohttp import web
 
 from openkls import config
 from openkls.api import listener, pipeline, wire
 from openkls.codec.sigv4 import encode_query
+from openkls.control import ids
 from openkls.domain.origin import AddressCap
 from support_api import DEADLINE_SECONDS, Reply, Site, read_reply, request_bytes
 
@@ -412,6 +414,67 @@ async def test_bug_outside_the_pipeline_is_500_and_logged(
     (record,) = caplog.records
     assert record.exc_info is not None
     assert reply.headers["x-amzn-requestid"] in record.getMessage()
+    caplog.clear()
+
+
+# -- sites --------------------------------------------------------------------------------------------------------
+
+
+class Booth:
+    """A site that remembers who called."""
+
+    def __init__(self) -> None:
+        self.visits: list[tuple[str, str, bytes | None, str, str]] = []
+
+    async def __call__(
+        self, request: web.BaseRequest, path: str, query: str, body: bytes | None, client_ip: str
+    ) -> web.StreamResponse:
+        self.visits.append((path, query, body, client_ip, ids.request_id.get()))
+        if path.endswith("/bug"):
+            raise KeyError("secret detail")
+        return web.Response(body=b"x" * (listener.ANSWER_WAITING_BYTES + 1))
+
+
+@pytest.fixture
+async def booth(site: Site) -> Booth:
+    booth = Booth()
+    site.sites["/booth"] = booth
+    return booth
+
+
+@pytest.mark.parametrize("path", ["/booth", "/booth/", "/booth/a%2Fb/../c"])
+async def test_site_answers_below_its_segment_whatever_the_query_names(site: Site, booth: Booth, path: str) -> None:
+    data = f"POST {path}?Action=CheckBlacklist&Version=2017-01-01 HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi"
+    reply = await site.send_raw(data.encode())
+    assert (reply.status, len(reply.body)) == (200, listener.ANSWER_WAITING_BYTES + 1)
+    assert (reply.headers["server"], reply.headers["x-content-type-options"]) == ("OpenKLS", "nosniff")
+    ((seen, query, body, client_ip, request_id),) = booth.visits
+    assert (seen, query, body, client_ip) == (path, "Action=CheckBlacklist&Version=2017-01-01", b"hi", "127.0.0.1")
+    assert request_id
+    assert site.listener is not None
+    assert site.listener.visits == {("/booth", 200): 1}
+    assert outcomes(site) == {}
+
+
+@pytest.mark.parametrize("path", ["/boothe", "/", "/x/booth", "/%62ooth"])
+async def test_all_other_paths_are_the_apis(site: Site, booth: Booth, path: str) -> None:
+    reply = await site.send_raw(f"GET {path} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+    assert reply.error_code == "MissingAccesskey"
+    assert booth.visits == []
+
+
+async def test_site_is_told_of_a_body_over_the_limit(site: Site, booth: Booth) -> None:
+    head = f"POST /booth HTTP/1.1\r\nHost: h\r\nContent-Length: {wire.BODY_LIMIT_BYTES + 1}\r\n\r\n"
+    assert (await site.send_raw(head.encode())).status == 200
+    assert booth.visits[0][2] is None
+
+
+async def test_bug_in_a_site_is_500_and_logged(site: Site, booth: Booth, caplog: pytest.LogCaptureFixture) -> None:
+    reply = await site.send_raw(b"GET /booth/bug HTTP/1.1\r\nHost: h\r\n\r\n")
+    assert (reply.status, reply.error_code) == (500, "UndefinedError")
+    assert b"secret detail" not in reply.body
+    (record,) = caplog.records
+    assert record.exc_info is not None
     caplog.clear()
 
 

@@ -8,12 +8,15 @@ turn an absolute-form target away, and a decoded path cannot be verified against
 connection whose next complete head has not come within its keep-alive timeout, counted from the connection's opening
 or its last answer; that is the deadline for idle and for dripping clients alike. The body's deadline and the answer's
 are ours. What aiohttp cannot parse ends in `_Connection.handle_error`, which answers in our envelope and closes.
+
+A path whose first segment is a site's goes to the site, whatever its query names; all others are the API's.
 """
 
 import asyncio
 import logging
 from collections import Counter
-from typing import Any, Final, cast
+from collections.abc import Mapping
+from typing import Any, Final, Protocol, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
@@ -60,6 +63,22 @@ GONE: Final = "Gone"
 """The client left before its body had come."""
 
 
+class Site(Protocol):
+    """What answers below one first segment of a path, on the API's ports, beside the API."""
+
+    async def __call__(
+        self, request: web.BaseRequest, path: str, query: str, body: bytes | None, client_ip: str
+    ) -> web.StreamResponse:
+        """Answer a request: ``path`` and ``query`` raw, the body read (None: over the limit), ``client_ip`` as trusted
+        proxies report it. Its RequestId is `control.ids.request_id`. A response that is not prepared has bytes for a
+        body and is sent by the listener, with its deadline; one that is prepared is the site's own affair. What it
+        raises is logged as a bug and answered in the API's envelope."""
+        ...
+
+
+NO_SITES: Final[Mapping[str, Site]] = {}
+
+
 class Listener:
     """An open port of the API."""
 
@@ -81,6 +100,11 @@ class Listener:
         """Requests since the start by outcome: the error's code, "" for HTTP 200, or one of this module's names."""
         return self._front.outcomes
 
+    @property
+    def visits(self) -> Counter[tuple[str, int]]:
+        """Answers of the sites since the start, by first segment and status."""
+        return self._front.visits
+
     async def close(self) -> None:
         """Stop listening, let what is being answered finish, close every connection. Takes at most about twice
         CLOSE_SECONDS. Idempotent."""
@@ -92,12 +116,18 @@ class Listener:
         await self._front.shutdown(CLOSE_SECONDS)
 
 
-async def listen(services: Services, address: config.Address, certificate: tls.Certificate | None = None) -> Listener:
+async def listen(
+    services: Services,
+    address: config.Address,
+    certificate: tls.Certificate | None = None,
+    sites: Mapping[str, Site] = NO_SITES,
+) -> Listener:
     """Open a port of the API, HTTPS with a certificate and HTTP without; port 0 lets the system choose. Raises OSError.
 
-    The certificate is watched, for changes of its files, until the port closes.
+    The certificate is watched, for changes of its files, until the port closes. ``sites`` are by their first segment,
+    such as ``/console``.
     """
-    front = _Front(services)
+    front = _Front(services, sites)
     secured: dict[str, Any] = {}
     if certificate is not None:
         secured = {
@@ -116,10 +146,12 @@ async def listen(services: Services, address: config.Address, certificate: tls.C
 class _Front(web.Server):
     """Makes the connections and answers their requests."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, sites: Mapping[str, Site]) -> None:
         super().__init__(self._serve)
         self._services = services
+        self._sites = sites
         self.outcomes: Counter[str] = Counter()
+        self.visits: Counter[tuple[str, int]] = Counter()
 
     def __call__(self) -> web.RequestHandler:
         return _Connection(
@@ -151,25 +183,37 @@ class _Front(web.Server):
                 self.outcomes[GONE] += 1
                 return _cut(request)
         path, query = wire.split_target(request.raw_path)
-        signed = SignedRequest(request.method, path, query, tuple(request.headers.items()), body or b"")
+        headers = tuple(request.headers.items())
+        client_ip = client_address(
+            request.remote or "", header_value(headers, FORWARDED) or "", self._services.trusted_proxies
+        )
+        segment = _first_segment(path)
+        if segment in self._sites:
+            response = await self._sites[segment](request, path, query, body, client_ip)
+            self.visits[segment, response.status] += 1
+            if isinstance(response, web.Response) and not response.prepared:
+                for name, value in _FIXED_HEADERS.items():
+                    response.headers.setdefault(name, value)
+                await self._send(request, response, len(response.body or b""))  # type: ignore[arg-type]
+            return response
+        signed = SignedRequest(request.method, path, query, headers, body or b"")
         if described.asks_description(signed):
             answer = described.answer_description(request_id)
         else:
-            forwarded = header_value(signed.headers, FORWARDED) or ""
-            client_ip = client_address(request.remote or "", forwarded, self._services.trusted_proxies)
             call = wire.Call(signed, request_id, oversized=body is None, client_ip=client_ip)
             answer = await pipeline.answer_call(self._services, call)
         self.outcomes[answer.error_code] += 1
         response = _response(answer)
         if answer.closes or request.method == "CONNECT":
             response.force_close()
-        transport = request.transport
-        if transport is not None and len(answer.body) + transport.get_write_buffer_size() > ANSWER_WAITING_BYTES:
-            await self._send(request, response, transport)
+        await self._send(request, response, len(answer.body))
         return response
 
-    async def _send(self, request: web.BaseRequest, response: web.Response, transport: asyncio.Transport) -> None:
+    async def _send(self, request: web.BaseRequest, response: web.Response, size: int) -> None:
         """Send an answer that may have to wait for its reader; aiohttp then finds it sent."""
+        transport = request.transport
+        if transport is None or size + transport.get_write_buffer_size() <= ANSWER_WAITING_BYTES:
+            return
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await response.prepare(request)
@@ -179,6 +223,11 @@ class _Front(web.Server):
             transport.abort()
         except ConnectionError:
             self.outcomes[GONE] += 1
+
+
+def _first_segment(path: str) -> str:
+    slash = path.find("/", 1)
+    return path if slash < 0 else path[:slash]
 
 
 class _Connection(web.RequestHandler):
