@@ -1,0 +1,10 @@
+import { dictionary } from "../index";
+
+export const auditTexts = dictionary(
+  {
+    intro: "…",
+  },
+  {
+    intro: "…",
+  },
+);

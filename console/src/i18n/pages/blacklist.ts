@@ -1,0 +1,10 @@
+import { dictionary } from "../index";
+
+export const blacklistTexts = dictionary(
+  {
+    intro: "…",
+  },
+  {
+    intro: "…",
+  },
+);

@@ -1,0 +1,10 @@
+import { dictionary } from "../index";
+
+export const explorerTexts = dictionary(
+  {
+    intro: "…",
+  },
+  {
+    intro: "…",
+  },
+);
