@@ -24,7 +24,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from bench.api import ACCESS_KEY, CLIENT_CORE, CONFIG, SECRET_KEY, Server
-from tests import support_console
+from tests import support_browser
 
 LIVE_STREAMS: Final = 10_000
 ROUNDS: Final = 3
@@ -102,7 +102,7 @@ def main(options: Sequence[str] = ()) -> None:
     asked = parser.parse_args(list(options))
     if (os.cpu_count() or 1) < 2:
         sys.exit("bench console wants two cores: one for the server, one for the browser")
-    support_console.build_console()
+    support_browser.build_console()
     os.sched_setaffinity(0, {CLIENT_CORE})
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -111,7 +111,7 @@ def main(options: Sequence[str] = ()) -> None:
         server = Server("OpenKLS", ["-m", "bench.api_server", "openkls", str(path)])
         stack.callback(server.end)
         server.order(f"fill {asked.streams}")
-        browser = stack.enter_context(support_console.chromium())
+        browser = stack.enter_context(support_browser.chromium())
         visit = _logged_in(browser, server)
         rounds = []
         for number in range(1, asked.rounds + 1):
@@ -124,9 +124,9 @@ def main(options: Sequence[str] = ()) -> None:
     print(NOT_SHOWN)
 
 
-def _logged_in(browser: Any, server: Server) -> support_console.Visit:
+def _logged_in(browser: Any, server: Server) -> support_browser.Visit:
     service: Any = SimpleNamespace(endpoint=f"http://127.0.0.1:{server.port}", api_port=server.port, play_port=0)
-    visit = support_console.Visit(browser, service)
+    visit = support_browser.Visit(browser, service)
     visit.context.set_default_timeout(ROWS_LIMIT_SECONDS * 1000)
     visit.context.add_init_script(WATCH_SCRIPT)
     visit.log_in(ACCESS_KEY, SECRET_KEY)
@@ -134,7 +134,7 @@ def _logged_in(browser: Any, server: Server) -> support_console.Visit:
     return visit
 
 
-def _round(visit: support_console.Visit, seconds: float, profile: Path | None) -> Round:
+def _round(visit: support_browser.Visit, seconds: float, profile: Path | None) -> Round:
     page = visit.context.new_page()
     try:
         page.goto(f"{visit.base}#/live")

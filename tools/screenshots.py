@@ -14,7 +14,7 @@ from typing import Final
 
 from playwright.sync_api import Browser
 
-from tests.support_console import MORE_KEYS, PAGES, PHONE, PUBDOMAIN, WIDE, Visit, build_console, chromium, visiting
+from tests.support_browser import MORE_KEYS, PAGES, PHONE, PUBDOMAIN, WIDE, Visit, build_console, chromium, visiting
 from tests.support_service import RunningService, make_clip, pushing, until
 
 FOLDER: Final = Path("build") / "screenshots"

@@ -11,7 +11,7 @@ import pytest
 
 from support_service import RunningService, until
 from support_tools import running
-from tests.support_console import build_console
+from tests.support_browser import build_console
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 

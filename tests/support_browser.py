@@ -79,7 +79,6 @@ class Watch:
     expected: set[tuple[int, str]] = field(default_factory=lambda: {(401, "/console/session")})
     """Status and path of answers that are part of the test."""
     faults: list[str] = field(default_factory=list)
-    stranger_hosts: set[str] = field(default_factory=set)
 
     def on(self, context: BrowserContext) -> None:
         """From now on."""
@@ -136,8 +135,8 @@ class Visit:
     def log_in(self, access_key: str = ACCESS_KEY, secret_key: str = SECRET_KEY) -> None:
         """As somebody who has opened the console's address."""
         self.page.goto(self.base)
-        self.page.locator("input[name=accessKey]").fill(access_key)
-        self.page.locator("input[name=secretKey]").fill(secret_key)
+        self.page.locator("input[name=AccessKey]").fill(access_key)
+        self.page.locator("input[name=SecretKey]").fill(secret_key)
         self.page.locator("form button[type=submit]").click()
         self.arrived("overview")
 
