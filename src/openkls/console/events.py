@@ -10,6 +10,7 @@ a key that is switched off is found out at the next event. A reader that does no
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
@@ -22,6 +23,8 @@ from openkls.console.answers import Refusal, sealed
 from openkls.console.ports import Answered, Ports
 from openkls.console.sessions import End, Session, Sessions
 from openkls.control.keyring import Credential
+
+log = logging.getLogger("openkls.console.events")
 
 STREAMS_PER_SESSION_LIMIT: Final = 4
 STREAMS_LIMIT: Final = 256
@@ -115,7 +118,7 @@ class Events:
         self._ports = ports
         self._sessions = sessions
         self._boards: WeakValueDictionary[tuple[str, str], Board] = WeakValueDictionary()
-        self._open: set[web.BaseRequest] = set()
+        self._open: set[_Stream] = set()
         self._is_closing = False
         self.refused = 0
         """Streams that were not opened because there were too many."""
@@ -139,23 +142,27 @@ class Events:
                 "live; close one of them",
                 [("Retry-After", str(int(HEARTBEAT_SECONDS)))],
             )
+        response = sealed(web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"}))
+        # Else a proxy of nginx' kind gathers events until it has a page of them.
+        response.headers["X-Accel-Buffering"] = "no"
+        response.force_close()
+        stream = _Stream(self._ports, self._sessions, self._board, request, response, session, client_ip)
         session.streams += 1
-        self._open.add(request)
+        self._open.add(stream)
         try:
-            response = sealed(web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"}))
-            # Else a proxy of nginx' kind gathers events until it has a page of them.
-            response.headers["X-Accel-Buffering"] = "no"
-            await _Stream(self._ports, self._sessions, self._board, request, response, session, client_ip).run()
+            await stream.run()
         except TimeoutError:
             self.cut += 1
-            if request.transport is not None:
-                request.transport.abort()
+            stream.cut()
         except ConnectionError:
             pass  # the reader left
+        except Exception:
+            # Nothing can be answered any more: a part of the answer has gone.
+            log.exception("an event stream ended: a bug of ours")
+            stream.cut()
         finally:
             session.streams -= 1
-            self._open.discard(request)
-        response.force_close()
+            self._open.discard(stream)
         return response
 
     async def close(self) -> None:
@@ -167,9 +174,8 @@ class Events:
                 while self._open:  # noqa: ASYNC110 -- there is an event a stream, and END_SECONDS for all
                     await asyncio.sleep(0.01)
         except TimeoutError:
-            for request in self._open:
-                if request.transport is not None:
-                    request.transport.abort()
+            for stream in self._open:
+                stream.cut()
 
     def _board(self, credential: Credential) -> Board:
         name = (credential.account_id, "" if credential.policy is None else credential.access_key)
@@ -207,6 +213,11 @@ class _Stream:
         self._board: Board | None = None
         """Held, so that it is there for the next event."""
         self._listed_at = self._listed_seconds = 0.0
+
+    def cut(self) -> None:
+        """End the connection as it is."""
+        if self._request.transport is not None:
+            self._request.transport.abort()
 
     async def run(self) -> None:
         """Raises TimeoutError for a reader that does not read, ConnectionError for one that left."""

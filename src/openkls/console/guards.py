@@ -84,7 +84,7 @@ def is_own_page(headers: Headers, scheme: str, changes: bool) -> bool:
     sites = headers.getall("Sec-Fetch-Site", [])
     if sites and sites != ["same-origin"] and (changes or sites != ["none"]):
         return False
-    origins = headers.getall("Origin", [])
+    origins = [origin.lower() for origin in headers.getall("Origin", [])]
     return not origins or origins == [f"{scheme}://{headers.get('Host', '')}".lower()]
 
 
