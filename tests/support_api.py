@@ -28,6 +28,7 @@ from openkls.domain.origin import AddressCap
 from openkls.domain.quality import Quality
 from openkls.domain.rates import Rates
 from openkls.domain.registry import Registry
+from openkls.domain.series import Metrics
 from openkls.domain.session import BreakCode, HistoryRow, Reason, Session, SessionFacts
 from openkls.domain.viewers import Group, PullProtocol, Viewers
 from support_ports import MemoryAudit, MemoryBlacklist, MemoryHistory
@@ -130,6 +131,7 @@ class Site:
         self.viewers = Viewers()
         self.journal = Journal(self.history)
         self.endings = Endings(self.registry, self.journal)
+        self.metrics = Metrics()
         self.services = api.Services(
             region=REGION,
             regions=("cn-shanghai-3",),
@@ -147,6 +149,10 @@ class Site:
             pause=self.pause,
             clock=lambda: self.now,
             monotonic=lambda: self.ticks,
+            metrics=self.metrics,
+            node="198.51.100.1",
+            rtmp_port=1935,
+            play_port=8081,
         )
         self.listener: api.Listener | None = None
 
@@ -245,8 +251,8 @@ class Site:
         self, action: str, method: str | None = None, access_key: str = "AKTEST", **parameters: Any
     ) -> Reply:
         """Call an action by its own method (or the one given) and hold the answer against the model."""
-        operation = model.load().operations[action]
-        names = [("Action", action), ("Version", VERSION)]
+        operation = model.operations()[action]
+        names = [("Action", action), ("Version", operation.version)]
         method = method or operation.method
         body, headers = b"", [("Accept", "application/json")]
         if method == "POST":

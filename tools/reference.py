@@ -1,4 +1,4 @@
-"""Writes the API reference under `docs/reference`, or checks that it is what the service model says.
+"""Writes the API reference under `docs/reference`, or checks that it is what the service models say.
 
 Rule: only files below `docs/reference` that begin with the reference's own first line are written or removed.
 
@@ -10,8 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from openkls.model import load
-from openkls.model.reference import GENERATED, pages
+from openkls.model.reference import GENERATED, all_pages
 from tools.provoked import provokers
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -19,7 +18,7 @@ REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
 
 def stale(root: Path) -> list[str]:
     """Paths below `root`, with `/`, of generated pages that are absent, differ from the model or belong to no page."""
-    wanted = pages(load(), provokers())
+    wanted = all_pages(provokers())
     found = {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in sorted(root.rglob("*.md"))}
     left_over = {path for path, text in found.items() if path not in wanted and text.startswith(GENERATED)}
     differing = {path for path, text in wanted.items() if found.get(path) != text}
@@ -28,7 +27,7 @@ def stale(root: Path) -> list[str]:
 
 def write(root: Path) -> list[str]:
     """Brings the pages below `root` up to date; the paths that were written or removed. Idempotent."""
-    wanted = pages(load(), provokers())
+    wanted = all_pages(provokers())
     changed = stale(root)
     for path in changed:
         target = root / path

@@ -40,6 +40,7 @@ from openkls.control.live import LiveStreams
 from openkls.control.membership import Membership
 from openkls.control.reconcile import Reconcile
 from openkls.control.reload import Reload
+from openkls.control.sampler import Sampler
 from openkls.domain.backoff import Backoff
 from openkls.domain.blacklist import Blacklist
 from openkls.domain.errors import StoreUnavailable
@@ -48,6 +49,7 @@ from openkls.domain.origin import AddressCap
 from openkls.domain.ports import HistoryPort
 from openkls.domain.rates import Rates
 from openkls.domain.registry import Registry
+from openkls.domain.series import Metrics
 from openkls.domain.viewers import Viewers
 from openkls.media.doors import Doors
 from openkls.media.hls import Hls
@@ -147,7 +149,7 @@ class Service:
             rules = await _open_rules(settings, role, place, stack)
             cap = AddressCap(settings.limits.connections_per_address, settings.api.trusted_networks)
             media = None if role is Role.API else await _serve_media(settings, rules, cap, place.shares_ports, stack)
-            openapi = None if role is Role.MEDIA else await _listen_api(settings, rules, stack)
+            openapi = None if role is Role.MEDIA else await _listen_api(settings, rules, media, stack)
             reload = Reload(
                 settings, rules.directory, rules.key_ring, partial(_set_limits, (cap, rules.cap), rules.rates)
             )
@@ -323,8 +325,18 @@ async def _serve_media(
     return rtmp, play
 
 
-async def _listen_api(settings: Config, rules: _Rules, stack: AsyncExitStack) -> tuple[Address, Address | None]:
+async def _listen_api(
+    settings: Config, rules: _Rules, media: tuple[Address, Address] | None, stack: AsyncExitStack
+) -> tuple[Address, Address | None]:
     """The addresses of HTTP and, where it is asked for, of HTTPS."""
+    # Where this process serves no media, others of the same configuration do.
+    rtmp, play = media or (
+        parse_address(settings.rtmp.listen, "rtmp.listen"),
+        parse_address(settings.play.listen, "play.listen"),
+    )
+    live = LiveStreams(rules.registry, rules.viewers, rules.membership.peers if rules.membership else None)
+    sampler = Sampler(live, rules.directory, rules.endings.failures, Metrics())
+    stack.push_async_callback(_end_task, asyncio.create_task(sampler.run(), name="sampler"))
     services = Services(
         region=settings.server.region,
         regions=settings.server.regions,
@@ -333,7 +345,7 @@ async def _listen_api(settings: Config, rules: _Rules, stack: AsyncExitStack) ->
         keys=rules.key_ring,
         forbids=rules.forbids,
         blacklist=rules.blacklist,
-        live=LiveStreams(rules.registry, rules.viewers, rules.membership.peers if rules.membership else None),
+        live=live,
         history=rules.history,
         audit=rules.audit,
         rates=rules.rates,
@@ -342,6 +354,10 @@ async def _listen_api(settings: Config, rules: _Rules, stack: AsyncExitStack) ->
         trusted_proxies=settings.api.trusted_networks,
         clock=time.time,
         monotonic=time.monotonic,
+        metrics=sampler.metrics,
+        node=settings.server.node,
+        rtmp_port=rtmp.port,
+        play_port=play.port,
         shared_rates=rules.membership.rates if rules.membership else None,
     )
 

@@ -47,6 +47,7 @@ STEP_OF = {
     "action": "find_operation",
     "body": "read_parameters",
     "policy": "check_policy",
+    "not full rights": "check_full_rights",
     "rate": "check_rate",
     "parameters": "check_parameters",
     "ownership": "check_ownership",

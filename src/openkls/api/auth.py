@@ -26,6 +26,8 @@ _SHAPES: Final = {
 REFUSALS: Final = frozenset(
     ("InvalidAccesskey", "InvalidTimestamp", "ServiceUnavailableInvalid", "UnavailableRegion", "SignatureNotMatch")
 )
+# Whoever may do these may do everything.
+FULL_RIGHTS_ONLY: Final = frozenset(("CreateAccessKey", "RotateAccessKey", "DisableAccessKey", "SetAccessKeyPolicy"))
 
 
 def read_claim(services: Services, call: Call) -> None:
@@ -85,6 +87,13 @@ def check_policy(services: Services, call: Call) -> None:
         raise GatewayError("InvalidAuthenticationCode")
     shape = "InvalidAuthenticationCodeDeny" if verdict is Verdict.DENIED else "InvalidAuthenticationCodeLack"
     raise GatewayError(shape, SERVICE_PREFIX + call.operation.name, resource.krn)
+
+
+def check_full_rights(services: Services, call: Call) -> None:
+    """InvalidAuthenticationCode: what makes keys, or gives them rights, is for keys without a policy. One that may not
+    do everything could else make itself another that may."""
+    if call.operation.name in FULL_RIGHTS_ONLY and call.credential.policy is not None:
+        raise GatewayError("InvalidAuthenticationCode")
 
 
 def _resource(services: Services, call: Call) -> Resource:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from openkls import model
 from openkls.api import audit, auth, wire
-from openkls.api.actions import blacklist, history, realtime
+from openkls.api.actions import blacklist, history, live, metrics, realtime, spaces
 from openkls.api.services import Place, Services
 from openkls.api.wire import Answer, Call
 from openkls.codec.sigv4 import MAX_QUERY_PARAMETERS, header_value
@@ -31,7 +31,7 @@ OVER_THE_SPEED_LIMIT: Final = 9016
 # A request may say that it is made for a screen: a second window of the same size for each account and action, so that
 # who looks on takes nothing from the programs that work. The names are few, else every name would be a new allowance.
 BUCKET_HEADER: Final = "x-openkls-bucket"
-BUCKETS: Final = frozenset(("top",))
+BUCKETS: Final = frozenset(("top", "console"))
 
 
 def check_size(services: Services, call: Call) -> None:
@@ -48,9 +48,8 @@ def find_operation(services: Services, call: Call) -> None:
     action, version = wire.named_action(call)
     if not action or not version:
         raise GatewayError("MissingParameter", "Version" if action else "Action")
-    service = model.load()
-    operation = service.actions.get(action)
-    if operation is None or version != service.version or call.request.method not in METHODS:
+    operation = model.find(action, version)
+    if operation is None or call.request.method not in METHODS:
         raise GatewayError("InvalidActionOrVersion", action, version)
     call.operation = operation
 
@@ -95,10 +94,16 @@ def check_parameters(services: Services, call: Call) -> None:
 
 
 def check_ownership(services: Services, call: Call) -> None:
-    """5000, 6406, 1003, 4000, 4201; and 4000 for a play domain that is not the space's."""
+    """5000, 6406, 1003, 4000, 4201; and 4000 for a play domain that is not the space's. An action of our own may name
+    no space: then it is about all of the account's."""
     account_id = call.credential.account_id
     parameters = call.parameters
-    space = services.directory.space(account_id, parameters["UniqueName"], parameters["App"])
+    unique_name = parameters.get("UniqueName")
+    if unique_name is None:
+        services.directory.check_account(account_id)
+        call.place = Place(account_id)
+        return
+    space = services.directory.space(account_id, unique_name, parameters.get("App"))
     asked = parameters.get("Pubdomain")
     pubdomain = "" if asked is None else services.directory.pubdomain(space, asked)
     domain_ids = parameters.get("DomainIds")
@@ -131,6 +136,7 @@ STEPS: Final[tuple[Step, ...]] = (
     find_operation,
     read_parameters,
     auth.check_policy,
+    auth.check_full_rights,
     check_rate,
     check_parameters,
     check_ownership,
@@ -148,6 +154,9 @@ ACTIONS: Final[Mapping[str, Action]] = {
     "ResumeStream": blacklist.resume_stream,
     "GetBlacklist": blacklist.get_blacklist,
     "CheckBlacklist": blacklist.check_blacklist,
+    "DescribeStreamMetrics": metrics.describe_stream_metrics,
+    "DescribeLiveStreams": live.describe_live_streams,
+    "DescribeSpaces": spaces.describe_spaces,
 }
 
 

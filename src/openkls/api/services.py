@@ -17,6 +17,7 @@ from openkls.domain.blacklist import Blacklist
 from openkls.domain.origin import AddressCap
 from openkls.domain.ports import HistoryPort
 from openkls.domain.rates import Rates
+from openkls.domain.series import Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,13 @@ class Services:
     """Of the connections to all ports of the API."""
     clock: Callable[[], float]
     monotonic: Callable[[], float]
+    metrics: Metrics
+    """How what is live went of late."""
+    node: str = ""
+    """The address this node reports."""
+    rtmp_port: int = 0
+    play_port: int = 0
+    """Where media is served, by this process or by others of the service."""
     trusted_proxies: tuple[config.Network, ...] = ()
     """Whose word on where a request comes from is taken."""
     shared_rates: SharedRates | None = None
@@ -53,8 +61,16 @@ class Place:
     """What a request's names stand for, once they are known to be the caller's own."""
 
     account_id: str
-    space: config.Space
-    pubdomain: str
+    only: config.Space | None = None
+    """The space asked about; None for all of the account's."""
+    pubdomain: str = ""
     """The name the Pubdomain asked for is recorded under, never an alias; "" where the action takes none."""
     deed: Deed | None = None
     """The row of an action that is audited, to be written with the change it makes."""
+
+    @property
+    def space(self) -> config.Space:
+        """The space asked about, of an action that cannot be asked without one."""
+        if self.only is None:
+            raise AssertionError("the action has to name a space")
+        return self.only

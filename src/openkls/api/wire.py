@@ -129,7 +129,7 @@ def named_action(call: Call) -> tuple[str, str]:
     version = version or header_value(headers, "x-version") or ""
     target = header_value(headers, "x-amz-target") or ""
     if target.startswith(_TARGET_PREFIX):
-        action, version = action or target[len(_TARGET_PREFIX) :], version or model.load().version
+        action, version = action or target[len(_TARGET_PREFIX) :], version or model.CONTRACT_VERSION
     path = call.request.path
     if path.startswith(_PATH_PREFIX):
         path_action, _, path_version = path[len(_PATH_PREFIX) :].rstrip("/").partition("/")
@@ -203,7 +203,7 @@ def success(data: dict[str, Any], request_id: str) -> Answer:
 
 def business_failure(operation: model.Operation, ret_code: int, request_id: str) -> Answer:
     """HTTP 200 with a RetCode, its text, and the zeroed members that some actions document."""
-    return _answer_data(model.load().failure(operation, ret_code), request_id)
+    return _answer_data(model.load(operation.version).failure(operation, ret_code), request_id)
 
 
 def _answer_data(data: dict[str, Any], request_id: str) -> Answer:

@@ -101,6 +101,7 @@ class Admission:
             if self._claims is not None:
                 self._claims.leave(session)
             refused = Refused(claim.refusal, "the name is taken or forbidden")
+        self._endings.failures.count(session.facts.key, door.space.has_app(session.facts.key.app))
         self._record(session.facts, refused)
         return self._refused(refused)
 

@@ -45,7 +45,8 @@ class Directory:
 
     def replace(self, accounts: Iterable[config.Account], by_address: bool = True) -> None:
         """Know these accounts instead, from now on. What has been resolved keeps what it was resolved to."""
-        self._by_address = by_address
+        self.by_address = by_address
+        """Whether streams are played by address too."""
         self._accounts: set[str] = set()
         self._spaces: dict[str, tuple[str, config.Space]] = {}
         self._doors: dict[str, Door] = {}
@@ -89,7 +90,7 @@ class Directory:
         if found is not None:
             space, domain = found
             return [Seat(StreamName(space.unique_name, app, stream), domain)]
-        if not (self._by_address and is_alias(host)):
+        if not (self.by_address and is_alias(host)):
             return []
         return [
             Seat(StreamName(space.unique_name, app, stream), None)
@@ -105,14 +106,31 @@ class Directory:
         """Whether the account is there."""
         return account_id in self._accounts
 
-    def space(self, account_id: str, unique_name: str, app: str) -> config.Space:
-        """The space of this account, which must let ``app`` in. Raises BusinessError (contract, 5)."""
+    def check_account(self, account_id: str) -> None:
+        """Raises BusinessError when the account is gone (contract, 5)."""
         if not self.has_account(account_id):
             raise BusinessError(5000, account_id)
+
+    def spaces(self, account_id: str) -> tuple[config.Space, ...]:
+        """The spaces of an account, in the configuration's order."""
+        return tuple(space for owner, space in self._spaces.values() if owner == account_id)
+
+    def all_spaces(self) -> list[tuple[str, config.Space]]:
+        """Every space with its account's id."""
+        return list(self._spaces.values())
+
+    def owner(self, unique_name: str) -> str | None:
+        """The account of a space; None for a space that is gone."""
+        return self._spaces.get(unique_name, (None, None))[0]
+
+    def space(self, account_id: str, unique_name: str, app: str | None) -> config.Space:
+        """The space of this account, which must let ``app``, where one is named, in. Raises BusinessError (contract,
+        5)."""
+        self.check_account(account_id)
         owner, space = self._spaces.get(unique_name, (None, None))
         if space is None or owner != account_id:
             raise BusinessError(6406, unique_name)
-        if not space.has_app(app):
+        if app is not None and not space.has_app(app):
             raise BusinessError(1003, app)
         return space
 
@@ -124,6 +142,10 @@ class Directory:
         if door.space.unique_name != space.unique_name:
             raise BusinessError(4201, pubdomain)
         return door.pubdomain
+
+    def door(self, pubdomain: str) -> Door | None:
+        """The publish domain of this name; None when nobody has it."""
+        return self._doors.get(normal_host(pubdomain))
 
     def recorded_name(self, pubdomain: str) -> str:
         """The name streams pushed through ``pubdomain`` are recorded under, whosever it is; of an unknown one the form

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from openkls.control.failures import Failures
 from openkls.control.journal import Journal
 from openkls.domain.registry import Registry
 from openkls.domain.session import BreakCode, HistoryRow, Reason, Session
@@ -13,6 +14,8 @@ class Endings:
     def __init__(self, registry: Registry, journal: Journal) -> None:
         self._registry = registry
         self._journal = journal
+        self.failures = Failures()
+        """The publishes that failed, those refused at the door too."""
         self.ended: Callable[[Session], None] | None = None
         """Told of every session that has ended; must not raise."""
 
@@ -29,6 +32,8 @@ class Endings:
         facts = session.facts
         fin_time = max(facts.pub_time, int(now)) if session.started else facts.pub_time
         accepted = session.started or code is BreakCode.SUCCESS
+        if code is not BreakCode.SUCCESS:
+            self.failures.count(facts.key)
         self._journal.close(HistoryRow(facts, fin_time, code, reason, accepted))
         if self.ended is not None:
             self.ended(session)

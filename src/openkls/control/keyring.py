@@ -98,7 +98,7 @@ def clash_error(clashes: set[str]) -> ConfigError:
 
 def read_policy(text: str) -> Policy:
     """The JSON of a policy's statements. Raises PolicyError."""
-    return parse_policy_text(text, model.load().operations)
+    return parse_policy_text(text, model.operations())
 
 
 def _read_fixed(accounts: Iterable[config.Account]) -> dict[str, Credential]:
@@ -106,7 +106,7 @@ def _read_fixed(accounts: Iterable[config.Account]) -> dict[str, Credential]:
     for account in accounts:
         for key in account.key:
             try:
-                rights = None if key.policy is None else parse_policy(key.policy, model.load().operations)
+                rights = None if key.policy is None else parse_policy(key.policy, model.operations())
             except PolicyError as error:
                 raise ConfigError(f"account.key.policy of {key.access_key}: {error}") from error
             fixed[key.access_key] = Credential(key.access_key, key.secret_key, account.id, rights)

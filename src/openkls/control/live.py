@@ -5,7 +5,8 @@ each is asked for row by row, so that whoever asks can let others run in between
 collector need not visit, as they are in no cycle.
 """
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
@@ -14,7 +15,7 @@ from openkls.control.snapshot import RemoteStream
 from openkls.domain.keys import StreamName
 from openkls.domain.registry import Registry
 from openkls.domain.session import Session
-from openkls.domain.viewers import PullProtocol, Viewers
+from openkls.domain.viewers import PullProtocol, Shares, Viewers
 
 # Contract, 6: ListRealtimeStreamsInfo.
 ROWS_LIMIT = 10_000
@@ -33,6 +34,13 @@ class LiveStream(msgspec.Struct, frozen=True, gc=False):
 
     session: Session | RemoteStream
     watched: Sequence[StreamName]
+
+
+class Found(msgspec.Struct, frozen=True, gc=False):
+    """A live stream, rendition or not, and what other processes show of its app."""
+
+    session: Session | RemoteStream
+    elsewhere: Elsewhere
 
 
 class LiveStreams:
@@ -95,10 +103,51 @@ class LiveStreams:
             sessions += [stream for name, stream in elsewhere.streams.items() if name not in here]
         return [session for session in sessions if session.key.pubdomain == pubdomain]
 
+    async def found(
+        self, unique_names: Collection[str] | None, app: str | None = None, stream: str | None = None
+    ) -> list[Found]:
+        """Every live stream, here and elsewhere, of these spaces (None: of all), newest push first; of one app or name
+        where one is given. Others get their turn between two apps."""
+        apps = set(self._registry.apps())
+        if self.peers is not None:
+            apps |= self.peers.apps()
+        found = []
+        for of_space, name in sorted(apps):
+            if (unique_names is not None and of_space not in unique_names) or app not in (None, name):
+                continue
+            elsewhere = NOWHERE if self.peers is None else await self.peers.app(of_space, name)
+            sessions: dict[str, Session | RemoteStream] = dict(elsewhere.streams)
+            sessions.update((session.facts.key.stream, session) for session in self._started(of_space, name))
+            found += [Found(session, elsewhere) for each, session in sessions.items() if stream in (None, each)]
+            await asyncio.sleep(0)
+        # Sorting keeps the order of equals: newest push first, then by name.
+        found.sort(key=_stream)
+        found.sort(key=_pub_time, reverse=True)
+        return found
+
+    def shares(self, found: Found, now: float) -> Shares:
+        """The viewers of a stream by protocol, here and elsewhere. ``now`` in monotonic seconds."""
+        name = found.session.key.name
+        here = self._viewers.shares(name, now)
+        if found.elsewhere is NOWHERE:
+            return here
+        there = found.elsewhere.shares(name.stream)
+        return Shares(
+            here.rtmp + there.rtmp, here.http_flv + there.http_flv, here.hls + there.hls, here.bps + there.bps
+        )
+
     def _started(self, unique_name: str, app: str) -> list[Session]:
         """Without those that hold their name but whose encoder has not been answered yet: they may still be refused,
         and what is listed as live is in the store."""
         return [session for session in self._registry.sessions_of(unique_name, app) if session.started]
+
+
+def _stream(found: Found) -> str:
+    return found.session.facts.key.stream
+
+
+def _pub_time(found: Found) -> int:
+    return found.session.facts.pub_time
 
 
 def renditions(live: Iterable[str], suffixes: Sequence[str]) -> dict[str, str]:

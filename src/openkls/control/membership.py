@@ -64,6 +64,7 @@ class Membership:
             clock,
             monotonic,
             claims.is_held,
+            endings.failures,
         )
         self.signals = Signals(
             bus, claims, forbids, registry, reconcile.sync_soon, self.peers.follow_soon, self.peers.lists, clock

@@ -26,13 +26,14 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from openkls.control.failures import Failures
 from openkls.control.snapshot import Names, Readings, RemoteStream, Watched, build_snapshot
 from openkls.domain.errors import ClusterUnavailable
 from openkls.domain.keys import StreamKey, StreamName
 from openkls.domain.ports import Link, Part, Posted, SnapshotsPort
 from openkls.domain.rates import Rates
 from openkls.domain.registry import Registry
-from openkls.domain.viewers import Audience, PullProtocol, Viewers
+from openkls.domain.viewers import NO_SHARES, Audience, PullProtocol, Shares, Viewers
 
 log = logging.getLogger("openkls.control.peers")
 
@@ -70,6 +71,17 @@ class Elsewhere:
                 bps += row.bps
         return Audience(online, bps)
 
+    def shares(self, stream: str) -> Shares:
+        """As Viewers.shares."""
+        rows = self.watched.get(stream)
+        if rows is None:
+            return NO_SHARES
+        online = dict.fromkeys(PullProtocol, 0)
+        for row in rows:
+            online[row.protocol] += row.online
+        bps = float(sum([row.bps for row in rows]))
+        return Shares(online[PullProtocol.RTMP], online[PullProtocol.HTTP_FLV], online[PullProtocol.HLS], bps)
+
 
 NOWHERE = Elsewhere()
 
@@ -90,10 +102,13 @@ class Peers:
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         is_held: Callable[[StreamName], Awaitable[bool]] | None = None,
+        failures: Failures | None = None,
     ) -> None:
         """``has_lists``: ``app`` is asked, so that readings are read too. ``tell_shown`` tells the others that there is
         something new to read, and whether names are. ``is_held`` asks whether any process has claimed a name, and
-        raises ClusterUnavailable."""
+        raises ClusterUnavailable. ``failures`` are shown to the others."""
+        self._failures = failures or Failures()
+        self._posted_failures = 0
         self._port = port
         self._link = link
         self._registry = registry
@@ -160,6 +175,14 @@ class Peers:
                 merged.watched.setdefault(row.stream, []).append(row)
         self._merged[unique_name, app] = changes, merged
         return merged
+
+    def apps(self) -> set[tuple[str, str]]:
+        """The apps, each with its space, of which another process shows a stream or a viewer."""
+        return {each for readings in self._readings.values() for each in readings.apps()}
+
+    def processes(self) -> list[Readings]:
+        """What each other process shows."""
+        return list(self._readings.values())
 
     def lists(self, key: StreamKey) -> bool:
         """Whether another process was last seen to publish the key."""
@@ -256,13 +279,21 @@ class Peers:
         if not due and not (changed and now >= self._next_post - POST_SECONDS + self._rest_seconds):
             return
         self._next_post = now + POST_SECONDS
-        empty = not len(self._registry) and not self._viewers.groups()
+        failures = self._failures.total
+        empty = not len(self._registry) and not self._viewers.groups() and failures == self._posted_failures
         if empty and self._empty and not changed and await self._port.renew(self._boot_id, self._number):
             return
         self._post_now = False
         changes = self._registry.changes
         parts = await build_snapshot(
-            self._boot_id, self._node, self._registry, self._viewers, int(self._clock()), now, self._relay
+            self._boot_id,
+            self._node,
+            self._registry,
+            self._viewers,
+            int(self._clock()),
+            now,
+            self._relay,
+            self._failures.counts(),
         )
         took_seconds = self._monotonic() - now
         self._rest_seconds = min(POST_SECONDS, max(POST_LEAST_SECONDS, took_seconds / POST_SHARE))
@@ -277,6 +308,7 @@ class Peers:
         names_changed, self._own_names = names is not self._own_names, names
         self.posted += 1
         self._empty = empty
+        self._posted_failures = failures
         # One that holds its name and has not begun yet changes without the registry's knowing.
         self._posted_changes = changes if self._all_started() else -1
         await self._tell_shown(names_changed)

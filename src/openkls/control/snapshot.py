@@ -6,7 +6,7 @@ bytes are kept. Rates are whole bits a second here: what is lost is below what a
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +67,8 @@ class _Readings(msgspec.Struct, frozen=True, array_like=True, gc=False):
     node: str
     read_time: int
     chunks: list[_Chunk]
+    # UniqueName, App, and how many publishes have failed there since the start.
+    failures: list[tuple[str, str, int]] = []
 
 
 class RemoteStream(msgspec.Struct, frozen=True, gc=False):
@@ -148,10 +150,15 @@ class Readings:
         self.boot_id = shown.boot_id
         self.node = shown.node
         self.read_time = shown.read_time
+        self.failures = shown.failures
         self._chunks: dict[tuple[str, str], list[_Chunk]] = {}
         self._read: dict[tuple[str, str], AppShown] = {}
         for chunk in shown.chunks:
             self._chunks.setdefault((chunk.unique_name, chunk.app), []).append(chunk)
+
+    def apps(self) -> list[tuple[str, str]]:
+        """The apps, each with its space, that have a stream or a viewer there."""
+        return list(self._chunks)
 
     async def app(self, unique_name: str, app: str) -> AppShown:
         """What it shows of an app, made when it is first asked for. Raises msgspec.DecodeError."""
@@ -174,7 +181,14 @@ class Readings:
 
 
 async def build_snapshot(
-    boot_id: str, node: str, registry: Registry, viewers: Viewers, read_time: int, now: float, relay: str = ""
+    boot_id: str,
+    node: str,
+    registry: Registry,
+    viewers: Viewers,
+    read_time: int,
+    now: float,
+    relay: str = "",
+    failures: Iterable[tuple[str, str, int]] = (),
 ) -> dict[Part, bytes]:
     """What is live and watched in this process, whose relay address is ``relay``. ``now`` in monotonic seconds."""
     chunks = []
@@ -201,7 +215,7 @@ async def build_snapshot(
     listed = [_Published(*of, _raw(streams)) for of, streams in published.items()]
     return {
         Part.NAMES: _ENCODER.encode(_Names(relay, listed)),
-        Part.READINGS: _ENCODER.encode(_Readings(boot_id, node, read_time, chunks)),
+        Part.READINGS: _ENCODER.encode(_Readings(boot_id, node, read_time, chunks, list(failures))),
     }
 
 

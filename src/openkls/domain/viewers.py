@@ -26,6 +26,23 @@ class Audience(NamedTuple):
     bps: float
 
 
+class Shares(NamedTuple):
+    """The viewers of one name by protocol, and what all of them are sent, in bits a second."""
+
+    rtmp: int = 0
+    http_flv: int = 0
+    hls: int = 0
+    bps: float = 0.0
+
+    @property
+    def online(self) -> int:
+        """Those of all protocols."""
+        return self.rtmp + self.http_flv + self.hls
+
+
+NO_SHARES = Shares()
+
+
 class Group:
     """The viewers of one stream by one protocol through one play domain ("" when they came by address)."""
 
@@ -71,6 +88,18 @@ class Viewers:
                 online += group.online
                 bps += group.sent.bps(now)
         return Audience(online, bps)
+
+    def shares(self, name: StreamName, now: float) -> Shares:
+        """The viewers of one stream by all protocols, through whatever play domain."""
+        groups = self._groups.get(name)
+        if groups is None:
+            return NO_SHARES
+        online = dict.fromkeys(PullProtocol, 0)
+        bps = 0.0
+        for group in groups.values():
+            online[group.protocol] += group.online
+            bps += group.sent.bps(now)
+        return Shares(online[PullProtocol.RTMP], online[PullProtocol.HTTP_FLV], online[PullProtocol.HLS], bps)
 
     def watched(self, unique_name: str, app: str) -> list[StreamName]:
         """The names of one app that have a viewer by any protocol."""

@@ -1,10 +1,12 @@
 """The wire contract as data, and the engine that reads it.
 
-Rule: no I/O beyond reading the packaged model file, no clock, no knowledge of transports.
+Rule: no I/O beyond reading the packaged model files, no clock, no knowledge of transports.
 """
 
 from openkls.model.check import Rejection, coerce, conforms, matches
 from openkls.model.shapes import (
+    CONTRACT_VERSION,
+    OWN_VERSION,
     BreakCode,
     GatewayError,
     Member,
@@ -14,11 +16,16 @@ from openkls.model.shapes import (
     Rule,
     ServiceModel,
     Shape,
+    find,
     load,
+    operations,
+    services,
     source,
 )
 
 __all__ = [
+    "CONTRACT_VERSION",
+    "OWN_VERSION",
     "BreakCode",
     "GatewayError",
     "Member",
@@ -31,7 +38,10 @@ __all__ = [
     "Shape",
     "coerce",
     "conforms",
+    "find",
     "load",
     "matches",
+    "operations",
+    "services",
     "source",
 ]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from openkls.model.shapes import PARAMETERS_OTHER_ERROR, Member, Operation, Shape, load
+from openkls.model.shapes import PARAMETERS_OTHER_ERROR, Member, Operation, Shape, load, operations
 
 LACK_OF_PARAMETERS = 1000
 """RetCode of a mandatory parameter that is absent."""
@@ -53,17 +53,17 @@ def coerce(operation: str, raw: Mapping[str, object]) -> dict[str, str | int] | 
     """The parameters of `operation` (its name, not an alias) out of `raw`, as Python values, or why not.
 
     Values of `raw` are strings (a query or a form) or JSON values. Unknown names are ignored. Defaults and clamps are
-    applied; an optional member that is absent and has no default is left out. Absent is: not there, None, "" or one
-    of the member's own values for it (a time of 0). A mandatory member that is absent is 1000, or 4999 when its name
-    is there in another case; the first in documented order wins, before any fault of a value. An integer is an int
-    (not a bool, not 5.0) or a string of decimal digits with an optional minus. Raises KeyError for an unknown
-    operation. Contract, sections 1, 5 and 6.
+    applied; an optional member that is absent and has no default is left out. Absent is: not there, None, "" (but for
+    a member whose rule says `blank`) or one of the member's own values for it (a time of 0). A mandatory member that is
+    absent is 1000, or 4999 when its name is there in another case; the first in documented order wins, before any fault
+    of a value. An integer is an int (not a bool, not 5.0) or a string of decimal digits with an optional minus. Raises
+    KeyError for an unknown operation. Contract, sections 1, 5 and 6.
     """
     values: dict[str, str | int] = {}
     fault: Rejection | None = None
-    for name, required, default, read in _steps(operation):
+    for name, required, default, blank, read in _steps(operation):
         given = raw.get(name)
-        value = None if given is None or given == "" else read(given)
+        value = blank if given == "" else None if given is None else read(given)
         if value is None:
             if required:
                 return _missing(name, raw)
@@ -89,8 +89,7 @@ def conforms(operation: str, answer: object) -> list[str]:
     action documents), their types and bounds, a RetCode that this action may give, and its exact text. Raises KeyError
     for an unknown operation.
     """
-    model = load()
-    asked = model.operations[operation]
+    asked = operations()[operation]
     code = _ret_code(answer)
     if code is None:
         return ["Data.RetCode: absent, or not an integer"]
@@ -100,9 +99,12 @@ def conforms(operation: str, answer: object) -> list[str]:
 
 
 @cache
-def _steps(operation: str) -> tuple[tuple[str, bool, str | int | None, Reader], ...]:
-    members = load().operations[operation].input.members.values()
-    return tuple((member.name, member.required, member.rule.default, _reader(member)) for member in members)
+def _steps(operation: str) -> tuple[tuple[str, bool, str | int | None, str | None, Reader], ...]:
+    members = operations()[operation].input.members.values()
+    return tuple(
+        (member.name, member.required, member.rule.default, "" if member.rule.blank else None, _reader(member))
+        for member in members
+    )
 
 
 @cache
@@ -157,6 +159,7 @@ def _integer_reader(member: Member) -> Reader:
     lowest, highest = _integer_bounds(member.shape, INTEGER_BITS)
     absent, default, default_below = rule.absent, rule.default, rule.default_below
     at_most = highest if rule.at_most is None else rule.at_most
+    among = rule.among
 
     def read(given: object) -> str | int | Rejection | None:
         if isinstance(given, str):
@@ -171,6 +174,8 @@ def _integer_reader(member: Member) -> Reader:
             return None
         if not lowest <= value <= highest:
             return Rejection(rule.malformed, name, f"expected an integer from {lowest} to {highest}")
+        if among and value not in among:
+            return Rejection(rule.malformed, name, f"expected one of {', '.join(map(str, among))}")
         if default_below is not None and value < default_below:
             return default
         return min(value, at_most)
@@ -212,7 +217,7 @@ def _ret_code(answer: object) -> int | None:
 
 
 def _faults_of_answer(asked: Operation, code: int, answer: Any) -> Iterator[str]:
-    expected = load().failure(asked, code)
+    expected = load(asked.version).failure(asked, code)
     if code == 0:
         yield from _faults(asked.output, answer, "answer")
         if answer["Data"].get("RetMsg") != expected["RetMsg"]:

@@ -5,11 +5,21 @@ same bytes. `tools/reference.py` writes the pages under `docs/reference`, and a 
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from openkls.model.shapes import GatewayError, Member, Operation, RetCode, ServiceModel, Shape
+from openkls.model.shapes import (
+    CONTRACT_VERSION,
+    OWN_VERSION,
+    GatewayError,
+    Member,
+    Operation,
+    RetCode,
+    ServiceModel,
+    Shape,
+    services,
+)
 
 GENERATED = "<!-- Generated from the service model by `python -m tools.reference`; edit the model instead. -->"
 """First line of every page, so that nobody edits a page that the next run would overwrite."""
@@ -21,8 +31,21 @@ Provokers = Mapping[str | int, str]
 NOT_PROVOKED = "none yet"
 
 
+FOLDERS: Mapping[str, str] = {CONTRACT_VERSION: "", OWN_VERSION: "own/"}
+"""Where below `docs/reference` the pages of a version are."""
+
+
+def all_pages(provokers: Provokers) -> dict[str, str]:
+    """Every page of the reference of all versions: its path below `docs/reference`, with `/`, and its text."""
+    return {
+        FOLDERS[version] + path: text
+        for version, model in services().items()
+        for path, text in pages(model, provokers).items()
+    }
+
+
 def pages(model: ServiceModel, provokers: Provokers) -> dict[str, str]:
-    """Every page of the reference: its path below `docs/reference`, with `/`, and its text."""
+    """Every page of the reference of one version: its path below that version's folder, and its text."""
     texts = {
         "actions.md": _index(model),
         "errors.md": _errors(model, provokers),
@@ -31,6 +54,9 @@ def pages(model: ServiceModel, provokers: Provokers) -> dict[str, str]:
     for operation in model.operations.values():
         texts[f"actions/{operation.name}.md"] = _action(model, operation)
     return {path: f"{GENERATED}\n\n{text}" for path, text in texts.items()}
+
+
+_OF_CODES = "Every code that can be got has a test that makes it happen; it is named in the last column."
 
 
 def codes(model: ServiceModel) -> frozenset[str | int]:
@@ -45,6 +71,8 @@ def example(shape: Shape) -> Any:
     """An example value of a structure or list, made of its members' own examples: a list has one row."""
     if shape.item is not None:
         return [example(shape.item)]
+    if shape.type != "structure":
+        return shape.example
     return {
         member.name: example(member.shape) if member.example is None else member.example
         for member in shape.members.values()
@@ -75,11 +103,7 @@ def _action(model: ServiceModel, operation: Operation) -> str:
         f"- Request: `{operation.method} {operation.request_uri}`\n- Rate: {_rate(operation)}{aliases}",
         "## Parameters",
         operation.input.documentation,
-        _table(
-            ["Name", "Type", "Mandatory", "Default", "Unit", "If malformed, of another type", "Example", "Meaning"],
-            (_parameter(member) for member in operation.input.members.values()),
-        ),
-        "Patterns and bounds: [shapes of values](../shapes.md).",
+        *_parameters(operation),
         "## Answer",
         "`Data` of a success; `RequestId` stands beside it.",
         *_structures(operation.data, "Data"),
@@ -99,6 +123,16 @@ def _action(model: ServiceModel, operation: Operation) -> str:
         ),
         "What each means: [errors and codes](../errors.md).",
     )
+
+
+def _parameters(operation: Operation) -> Iterator[str]:
+    members = operation.input.members.values()
+    if members:
+        yield _table(
+            ["Name", "Type", "Mandatory", "Default", "Unit", "If malformed, of another type", "Example", "Meaning"],
+            (_parameter(member) for member in members),
+        )
+        yield "Patterns and bounds: [shapes of values](../shapes.md)."
 
 
 def _parameter(member: Member) -> list[str]:
@@ -124,12 +158,14 @@ def _structures(shape: Shape, title: str) -> Iterator[str]:
     inner = []
     for member in shape.members.values():
         item = member.shape.item
-        if item is not None:
+        if item is not None and item.members:
             inner.append((item, f"{member.name}[]"))
+        elif member.shape.members:
+            inner.append((member.shape, member.name))
         rows.append(
             [
                 f"`{member.name}`",
-                member.shape.type if item is None else f"list of {item.name}",
+                member.shape.type if item is None else f"list of {item.name if item.members else item.type}",
                 member.unit or "",
                 "" if member.example is None else f"`{member.example}`",
                 member.documentation,
@@ -161,8 +197,7 @@ def _errors(model: ServiceModel, provokers: Provokers) -> str:
 
     return _join(
         "# Errors and codes",
-        "Every code that can be got has a test that makes it happen; it is named in the last column. Those that these"
-        " actions never give are [reserved](#reserved).",
+        _OF_CODES + (" Those that these actions never give are [reserved](#reserved)." if _has_reserved(model) else ""),
         "## Gateway errors",
         "A request that does not reach its action is answered with the status below and an error envelope: JSON"
         " when Accept holds `application/json`, XML otherwise. Type is `Sender`, or `Receiver` for 5xx. Each `%s` is"
@@ -185,30 +220,48 @@ def _errors(model: ServiceModel, provokers: Provokers) -> str:
                 if not entry.reserved
             ),
         ),
-        "## Break codes",
-        "StatusCode and StatusMessage in the history of pushes. A push is checked in the order given; the first that"
-        " applies is answered.",
-        _table(
-            ["StatusCode", "StatusMessage", "Checked", "When", "Test"],
-            (
-                [
-                    str(entry.code),
-                    entry.text,
-                    "" if entry.rank is None else str(entry.rank),
-                    entry.documentation,
-                    test(entry.code),
-                ]
-                for entry in model.break_codes.values()
-            ),
-        ),
-        "## Reserved",
-        "In the vendor's tables, never given by these actions.",
-        _table(
-            ["Status", "Code", "Message", "Why"],
-            (_gateway_error(entry) for entry in errors if entry.reserved),
-        ),
-        _table(["RetCode", "RetMsg", "Why"], (_ret_code(entry) for entry in ret_codes if entry.reserved)),
+        *_break_codes(model, test),
+        *_reserved(model),
     )
+
+
+def _break_codes(model: ServiceModel, test: Callable[[str | int], str]) -> Iterator[str]:
+    if not model.break_codes:
+        return
+    yield "## Break codes"
+    yield (
+        "StatusCode and StatusMessage in the history of pushes. A push is checked in the order given; the first that"
+        " applies is answered."
+    )
+    yield _table(
+        ["StatusCode", "StatusMessage", "Checked", "When", "Test"],
+        (
+            [
+                str(entry.code),
+                entry.text,
+                "" if entry.rank is None else str(entry.rank),
+                entry.documentation,
+                test(entry.code),
+            ]
+            for entry in model.break_codes.values()
+        ),
+    )
+
+
+def _has_reserved(model: ServiceModel) -> bool:
+    codes = model.ret_codes.values()
+    return any(entry.reserved for entry in model.gateway_errors.values()) or any(entry.reserved for entry in codes)
+
+
+def _reserved(model: ServiceModel) -> Iterator[str]:
+    if not _has_reserved(model):
+        return
+    errors = [entry for entry in model.gateway_errors.values() if entry.reserved]
+    ret_codes = [entry for entry in model.ret_codes.values() if entry.reserved]
+    yield "## Reserved"
+    yield "In the vendor's tables, never given by these actions."
+    yield _table(["Status", "Code", "Message", "Why"], (_gateway_error(entry) for entry in errors))
+    yield _table(["RetCode", "RetMsg", "Why"], (_ret_code(entry) for entry in ret_codes))
 
 
 def _gateway_error(entry: GatewayError) -> list[str]:

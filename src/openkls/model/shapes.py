@@ -1,11 +1,13 @@
-"""The service model as Python values: operations, shapes, codes and errors read from `service-2.json`.
+"""The service models as Python values: operations, shapes, codes and errors read from a file for each version.
 
-Rule: this module reads the one data file and derives look-ups from it; it decides nothing that the file could say.
+Rule: this module reads the data files and derives look-ups from them; it decides nothing that a file could say.
 
-The file is in botocore's grammar (protocol rest-json), so that stock botocore loads it; what that grammar cannot
-say stands under keys that begin with `x-kls`. `load()` reads it once and links every reference, so that the rest of
-the program does dictionary look-ups on frozen values. The file is part of the package: a mistake in it is a bug of
-ours, shows as a KeyError or TypeError at the first load, and is what `tests/model` lints for.
+`service-2.json` is the vendor's version, the contract; `openkls-2026-01-01.json` has the actions of our own. Both are
+in botocore's grammar (protocol rest-json), so that stock botocore loads them; what that grammar cannot say stands under
+keys that begin with `x-kls`. Each is complete by itself; what both have is the same in both, and no action's name is in
+both. `load()` reads a file once and links every reference, so that the rest of the program does dictionary look-ups on
+frozen values. The files are part of the package: a mistake in one is a bug of ours, shows as a KeyError or TypeError at
+the first load, and is what `tests/model` lints for.
 """
 
 import json
@@ -22,6 +24,16 @@ MAX_PLACEHOLDER_CHARACTERS = 256
 PARAMETERS_OTHER_ERROR = 4999
 """RetCode of a value of the wrong type or out of its set, where its member names no code of its own."""
 
+CONTRACT_VERSION = "2017-01-01"
+"""The vendor's."""
+
+OWN_VERSION = "2026-01-01"
+"""Of the actions that are ours alone."""
+
+_FILES: Mapping[str, str] = MappingProxyType(
+    {CONTRACT_VERSION: "service-2.json", OWN_VERSION: f"openkls-{OWN_VERSION}.json"}
+)
+
 ShapeType = Literal["string", "integer", "long", "double", "list", "structure"]
 Location = Literal["query", "body"]
 
@@ -32,7 +44,9 @@ class Rule:
 
     `absent`: integers that count as not given. `default`: the value of a member that is not given (None: left out).
     `default_below`: integers below it are replaced by the default. `at_most`: larger integers are replaced by it.
-    `lowercase`: the value is lower-cased. `readings`: other spellings that are understood, and what they mean.
+    `among`: the only integers that are understood; empty: all within the shape's bounds. `blank`: an empty string is
+    given, and a value. `lowercase`: the value is lower-cased. `readings`: other spellings that are understood, and what
+    they mean.
     `wrong_type`, `malformed`: the RetCodes of a value of another type, and of one outside pattern, enum or bounds.
     """
 
@@ -40,6 +54,8 @@ class Rule:
     absent: tuple[int, ...] = ()
     default_below: int | None = None
     at_most: int | None = None
+    among: tuple[int, ...] = ()
+    blank: bool = False
     lowercase: bool = False
     readings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     wrong_type: int = PARAMETERS_OTHER_ERROR
@@ -53,7 +69,7 @@ class Shape:
     `minimum` and `maximum` bound the value of a number and the length of a string or list. `pattern` is a Python
     regular expression for the whole value (`re.fullmatch`). `members` are a structure's in documented order, `item`
     is a list's element. `variants` are the exact sets of member names that a structure may have in an answer, by
-    name; there is always `full`.
+    name; there is always `full`. `example` is there for scalars.
     """
 
     name: str
@@ -66,6 +82,7 @@ class Shape:
     members: Mapping[str, "Member"]
     item: "Shape | None"
     variants: Mapping[str, frozenset[str]]
+    example: str | int | float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +113,7 @@ class Operation:
     besides RetCode and RetMsg; `ret_codes` and `errors` are what the action can answer (ascending codes; names)."""
 
     name: str
+    version: str
     method: Literal["GET", "POST"]
     request_uri: str
     documentation: str
@@ -180,16 +198,34 @@ class ServiceModel:
         return data | {"RetCode": code, "RetMsg": self.ret_codes[code].text}
 
 
-def source() -> bytes:
-    """The model file's bytes, as shipped; what botocore would read as `kls/2017-01-01/service-2.json`."""
-    return files("openkls.model").joinpath("service-2.json").read_bytes()
+def source(version: str = CONTRACT_VERSION) -> bytes:
+    """The bytes of a version's model file, as shipped; what botocore would read as `kls/<version>/service-2.json`.
+    Raises KeyError for an unknown version."""
+    return files("openkls.model").joinpath(_FILES[version]).read_bytes()
+
+
+def load(version: str = CONTRACT_VERSION) -> ServiceModel:
+    """The service model of a version; read and linked at the first call, the same object afterwards. Raises KeyError
+    for an unknown version."""
+    return services()[version]
 
 
 @cache
-def load() -> ServiceModel:
-    """The service model; read and linked at the first call, the same object afterwards."""
-    raw = json.loads(source())
-    return _Linker(raw).service()
+def services() -> Mapping[str, ServiceModel]:
+    """All models by their versions, the contract's first."""
+    return MappingProxyType({version: _Linker(json.loads(source(version))).service() for version in _FILES})
+
+
+@cache
+def operations() -> Mapping[str, Operation]:
+    """The actions of all versions by name, without aliases."""
+    return MappingProxyType({name: each for model in services().values() for name, each in model.operations.items()})
+
+
+def find(action: str, version: str) -> Operation | None:
+    """The action of this name, or alias, in this version; None when there is none."""
+    model = services().get(version)
+    return None if model is None else model.actions.get(action)
 
 
 class _Linker:
@@ -234,6 +270,7 @@ class _Linker:
         output = self._shape(raw["output"]["shape"])
         return Operation(
             name=name,
+            version=self._raw["metadata"]["apiVersion"],
             method=raw["http"]["method"],
             request_uri=raw["http"]["requestUri"],
             documentation=raw["documentation"],
@@ -286,14 +323,15 @@ class _Linker:
             members=MappingProxyType(members),
             item=self._shape(raw["member"]["shape"]) if "member" in raw else None,
             variants=MappingProxyType(variants),
+            example=raw.get("x-kls", {}).get("example"),
         )
 
     def _member(self, name: str, reference: dict[str, Any], required: bool) -> Member:
         raw = self._raw["shapes"][reference["shape"]]
         ours = raw.get("x-kls", {}) | reference.get("x-kls", {})
         rule = dict(ours.get("rule", {}))
-        if "absent" in rule:
-            rule["absent"] = tuple(rule["absent"])
+        for name_of_list in rule.keys() & {"absent", "among"}:
+            rule[name_of_list] = tuple(rule[name_of_list])
         if "readings" in rule:
             rule["readings"] = MappingProxyType(rule["readings"])
         return Member(
