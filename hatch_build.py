@@ -3,7 +3,7 @@
 Rule: only the standard library and npm; without npm, or with one that fails, everything else is built and a note says
 so, except for `make console`, which then fails.
 
-Theory of operation. What `console/` holds is hashed; the built folder keeps the hash it was built from, so that a
+Theory of operation. What `console/` holds, and the service model, is hashed; the built folder keeps the hash it was built from, so that a
 build happens when a source has changed, whatever its date, and a source distribution that came with a built console
 needs no Node. What npm installs is kept likewise by the hash of the lock file.
 """
@@ -25,9 +25,12 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ROOT: Final = Path(__file__).resolve().parent
 SOURCES: Final = ROOT / "console"
+# The API explorer is made from it.
+MODEL: Final = ROOT / "src" / "openkls" / "model"
 BUILT: Final = ROOT / "src" / "openkls" / "console" / "static"
 # What is made here, not written.
 MADE: Final = frozenset({"node_modules", "coverage", "dist"})
+GENERATED: Final = ".generated.ts"
 INSTALLED_FROM: Final = SOURCES / "node_modules" / ".installed-from"
 BUILT_FROM: Final = BUILT / ".built-from"
 # A registry that is slow or hangs; the build itself takes seconds.
@@ -123,8 +126,8 @@ def _files() -> list[Path]:
     found = []
     for folder, folders, names in os.walk(SOURCES):
         folders[:] = sorted(name for name in folders if name not in MADE)
-        found += [Path(folder) / name for name in sorted(names)]
-    return found
+        found += [Path(folder) / name for name in sorted(names) if not name.endswith(GENERATED)]
+    return found + sorted(MODEL.glob("*.json"))
 
 
 def _hash(files: list[Path]) -> str:
@@ -132,7 +135,7 @@ def _hash(files: list[Path]) -> str:
     whole = hashlib.sha256()
     for file in files:
         content = file.read_bytes() if file.is_file() else b""
-        whole.update(f"{file.relative_to(SOURCES)}\0{len(content)}\0".encode())
+        whole.update(f"{file.relative_to(ROOT)}\0{len(content)}\0".encode())
         whole.update(content)
     return whole.hexdigest()
 

@@ -24,11 +24,14 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     built = tmp_path / "static"
     (sources / "src").mkdir(parents=True)
     (sources / "src" / "main.ts").write_text("1")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "service-2.json").write_text("{}")
     (sources / "package.json").write_text("{}")
     (sources / "package-lock.json").write_text("{}")
     for name, value in {
         "ROOT": tmp_path,
         "SOURCES": sources,
+        "MODEL": tmp_path / "model",
         "BUILT": built,
         "INSTALLED_FROM": sources / "node_modules" / ".installed-from",
         "BUILT_FROM": built / ".built-from",
@@ -61,20 +64,28 @@ def test_console_is_built_once(calls: Path) -> None:
     assert _asked(calls) == [CI, RUN]
 
 
-@pytest.mark.parametrize(("changed", "asked"), [("src/main.ts", [RUN]), ("package-lock.json", [CI, RUN])])
+@pytest.mark.parametrize(
+    ("changed", "asked"),
+    [
+        ("console/src/main.ts", [RUN]),
+        ("model/service-2.json", [RUN]),
+        ("console/package-lock.json", [CI, RUN]),
+    ],
+)
 def test_changed_source_is_built_anew_and_a_changed_lock_is_installed(
     calls: Path, changed: str, asked: list[str]
 ) -> None:
     hatch_build.build()
     calls.unlink()
-    (calls.parent / "console" / changed).write_text("2")
+    (calls.parent / changed).write_text("2")
     assert hatch_build.build()
     assert _asked(calls) == asked
 
 
-def test_what_npm_installs_is_no_source(calls: Path) -> None:
+def test_what_npm_installs_and_the_build_generates_is_no_source(calls: Path) -> None:
     hatch_build.build()
     (calls.parent / "console" / "node_modules" / "more").write_text("x")
+    (calls.parent / "console" / "src" / "actions.generated.ts").write_text("x")
     assert hatch_build.is_fresh()
 
 
