@@ -3,9 +3,9 @@
 Rule: only the standard library and npm; without npm, or with one that fails, everything else is built and a note says
 so, except for `make console`, which then fails.
 
-Theory of operation. What `console/` holds, and the service model, is hashed; the built folder keeps the hash it was built from, so that a
-build happens when a source has changed, whatever its date, and a source distribution that came with a built console
-needs no Node. What npm installs is kept likewise by the hash of the lock file.
+Theory of operation. What `console/` and the service model hold is hashed; the built folder keeps the hash it was built
+from, so that a build happens when a source has changed, whatever its date, and a source distribution that came with a
+built console needs no Node. What npm installs is kept likewise by the hash of the lock file.
 """
 
 import contextlib

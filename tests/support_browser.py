@@ -153,7 +153,7 @@ class Visit:
     def arrived(self, name: str) -> None:
         """Wait for the page of this name, and until nothing on it is on its way."""
         self.page.locator(f'main[data-page="{name}"] h1').wait_for()
-        self.page.wait_for_function("() => !document.querySelector('main [aria-busy=true]')")
+        self.page.wait_for_function("() => !document.querySelector('main [aria-busy=true], main .loading')")
 
     def end(self) -> None:
         """Close; fails when something was wrong."""

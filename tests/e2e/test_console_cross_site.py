@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from support_service import ACCESS_KEY, SECRET_KEY, RunningService
-from tests.support_browser import PUBDOMAIN, STRANGER, Visit, build_console, chromium, visiting
+from tests.support_browser import PUBDOMAIN, STRANGER, Visit, visiting
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
@@ -47,26 +47,9 @@ def strangers_port() -> Iterator[int]:
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    build_console()
-    running = RunningService(tmp_path_factory.mktemp("service"))
-    running.start()
-    try:
-        yield running
-    finally:
-        running.end()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def victim(browser: Browser, service: RunningService) -> Iterator[Visit]:
+def victim(browser: Browser, console_service: RunningService) -> Iterator[Visit]:
     """Somebody who is logged in, and still is in the end."""
-    with visiting(browser, service) as visit:
+    with visiting(browser, console_service) as visit:
         visit.log_in()
         yield visit
 
