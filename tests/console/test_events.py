@@ -174,6 +174,25 @@ async def test_events_end_with_the_service_and_within_its_time(user: Browser) ->
         assert asyncio.get_running_loop().time() - began < events.END_SECONDS + 1
 
 
+async def test_events_that_hang_are_cut_at_the_services_end(
+    user: Browser, monkeypatch: pytest.MonkeyPatch, quick: None
+) -> None:
+    monkeypatch.setattr(events, "END_SECONDS", 0.1)
+    asked = asyncio.Event()
+
+    async def hanging(*_: object) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(user.desk.console.events, "_ask", hanging)
+    async with user.events() as stream:
+        await asked.wait()
+        await user.desk.console.close()
+        with pytest.raises((EOFError, ConnectionError)):
+            await stream.until("end")
+        await user.desk.site.close()
+
+
 async def test_closing_console_opens_no_more_events(user: Browser) -> None:
     await user.desk.console.close()
     await user.log_in()
@@ -240,10 +259,15 @@ async def test_class_12_reader_that_does_not_read_is_cut(
     connection = socket.create_connection(user.desk.site.address)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.sendall(user.head("GET", "/events", b"", {}))
+    most = 0
     async with asyncio.timeout(DEADLINE_SECONDS):
         while not user.desk.console.events.cut:
             user.desk.site.ticks += 1
+            for stream in user.desk.console.events._open:
+                if stream._request.transport is not None:
+                    most = max(most, stream._request.transport.get_write_buffer_size())
             await asyncio.sleep(0.01)
+    assert 0 < most <= 3 * events.SLICE_BYTES
     await until_none_is_open(user.desk)
     connection.close()
 

@@ -1,6 +1,7 @@
 """Login and sessions: who gets one, what the browser is given, and when it is over."""
 
 import asyncio
+import contextlib
 import json
 import ssl
 from pathlib import Path
@@ -9,14 +10,14 @@ import pytest
 from cryptography import x509
 
 from openkls import config
-from openkls.api import tls
+from openkls.api import listener, tls
 from openkls.api.listener import listen
 from openkls.cli.cert import make_certificate
 from openkls.console import sessions, site
 from openkls.console.sessions import End
 from openkls.domain.backoff import FREE_PER_MINUTE, HELD_LIMIT
 from openkls.domain.ports import AccessKey, AccountSwitch
-from support_api import NOW, Reply, read_reply
+from support_api import DEADLINE_SECONDS, NOW, Reply, read_reply
 from support_console import Browser, Desk
 
 IDLE_SECONDS = 30 * 60
@@ -141,6 +142,32 @@ async def test_login_of_a_type_that_forms_can_send_is_refused(browser: Browser, 
 
 async def test_type_with_a_charset_is_json_too(browser: Browser) -> None:
     assert (await browser.log_in(headers={"Content-Type": "Application/JSON; charset=utf-8"})).status == 200
+
+
+async def test_class_20_login_that_drips_is_cut(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "BODY_SECONDS", 0.3)
+    reader, writer = await asyncio.open_connection(*browser.desk.site.address)
+    writer.write(browser.head("POST", "/session", b"", {"Content-Length": "100"}) + b'{"AccessKey"')
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        with contextlib.suppress(ConnectionError):
+            assert await reader.read() == b""
+    writer.close()
+    assert browser.desk.site.listener is not None
+    assert browser.desk.site.listener.outcomes[listener.TOO_LATE] == 1
+
+
+async def test_bug_of_ours_is_500_in_the_consoles_form_and_logged(
+    user: Browser, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("a detail")
+
+    monkeypatch.setattr(user.desk.console.sessions, "find", broken)
+    reply = await user.ask("GET", "/session")
+    assert (reply.status, error_code(reply)) == (500, "UndefinedError")
+    assert b"a detail" not in reply.body
+    assert caplog.records[-1].exc_info is not None
+    caplog.clear()
 
 
 # -- where a secret may be typed in -------------------------------------------------------------------------------

@@ -35,6 +35,8 @@ ROWS_PER_SECOND: Final = 1_000
 HEARTBEAT_SECONDS: Final = 15.0
 # To take one event: the longest list is some five megabytes.
 READ_SECONDS: Final = 20.0
+# What is written at a time, and waited for: so much, twice or thrice, is all that waits for a slow reader.
+SLICE_BYTES: Final = 64 * 1024
 # Until a stream that was told to end has, at the service's stop.
 END_SECONDS: Final = 1.0
 RETRY_MS: Final = 3000
@@ -273,13 +275,13 @@ class _Stream:
             await self._send("streams", listing.data)
 
     async def _send(self, event: str, data: bytes) -> None:
-        # JSON has no line break of its own, so that it is one line of an event whatever is in it. It is written as it
-        # is: streams that wait for their readers share it.
-        await self._write(b"event: %s\ndata: " % event.encode())
-        await self._write(data)
-        await self._write(b"\n\n")
+        # JSON has no line break of its own, so that it is one line of an event whatever is in it.
+        await self._write(b"event: %s\ndata: " % event.encode(), data, b"\n\n")
 
-    async def _write(self, data: bytes) -> None:
+    async def _write(self, *parts: bytes) -> None:
         self._written_at = self._ports.monotonic()
         async with asyncio.timeout(READ_SECONDS):
-            await self._response.write(data)
+            for part in parts:
+                view = memoryview(part)
+                for begin in range(0, len(view), SLICE_BYTES):
+                    await self._response.write(view[begin : begin + SLICE_BYTES])
