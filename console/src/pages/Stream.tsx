@@ -125,9 +125,9 @@ function Facts({ live }: { live: LiveStream }) {
         <h2>{t.audience}</h2>
         <dl className="facts">
           <Fact name={t.viewers}>{number(live.OnlineUser)}</Fact>
-          <Fact name={t.byProtocol}>
-            RTMP {number(live.OnlineRtmp)} · HTTP-FLV {number(live.OnlineFlv)} · HLS {number(live.OnlineHls)}
-          </Fact>
+          <Fact name="RTMP">{number(live.OnlineRtmp)}</Fact>
+          <Fact name="HTTP-FLV">{number(live.OnlineFlv)}</Fact>
+          <Fact name="HLS">{number(live.OnlineHls)}</Fact>
           <Fact name={t.sent}>{formatBps(live.Bw, language)}</Fact>
         </dl>
       </section>
@@ -196,7 +196,7 @@ function Plots({ stream }: { stream: StreamName }) {
   return (
     <section className="page">
       <div className="page-head">
-        <h2>{span === "hour" ? t.hour : t.day}</h2>
+        <h2>{t.plots}</h2>
         <div className="actions">
           <Select<SpanName>
             label={t.span}
