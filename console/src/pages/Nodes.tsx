@@ -54,7 +54,7 @@ function NodeTable({ nodes }: { nodes: readonly Node[] }) {
   return (
     <>
       {silent.length > 0 && (
-        <p className="note warn-note" role="status">
+        <p className="note-line warn-line" role="status">
           <Badge tone="warn">{t.staleTitle(formatNumber(silent.length, language))}</Badge> {t.staleText}
         </p>
       )}
