@@ -5,6 +5,7 @@
 // fault; after an HTTP answer that is not an event stream it gives up, and we ask the session (a 401 shows the login)
 // and try again, later each time. The list is parsed in a task of its own, away from drawing.
 import { loadSession, session } from "./api";
+import { noteServiceTime } from "./clock";
 import type { LiveStreams, Totals } from "./model";
 import { createStore } from "./store";
 
@@ -57,6 +58,7 @@ function dataOf(event: Event): string {
 }
 
 function takeTotals(next: Totals): void {
+  noteServiceTime(next.Time);
   totals.set(next);
   recentTotals.set(keepRecent(recentTotals.get(), next));
 }

@@ -3,6 +3,7 @@
 import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from "react";
 
 import { CallError, call, type Parameters } from "./api";
+import { nowSeconds } from "./clock";
 
 export interface Called<T> {
   data: T | undefined;
@@ -110,12 +111,12 @@ export function useAction<A extends unknown[]>(
 // One timer for all clocks on the page.
 const ticks = new Set<() => void>();
 let ticking: ReturnType<typeof setInterval> | undefined;
-let seconds = Math.floor(Date.now() / 1000);
+let seconds = nowSeconds();
 
 function subscribeTick(listener: () => void): () => void {
   ticks.add(listener);
   ticking ??= setInterval(() => {
-    seconds = Math.floor(Date.now() / 1000);
+    seconds = nowSeconds();
     for (const tick of [...ticks]) tick();
   }, 1000);
   return () => {
@@ -127,10 +128,10 @@ function subscribeTick(listener: () => void): () => void {
   };
 }
 
-/** The time in whole Unix seconds; the component is drawn again each second. */
+/** The time in whole Unix seconds, by the service's clock; the component is drawn again each second. */
 export function useNow(): number {
   return useSyncExternalStore(subscribeTick, () => {
-    if (ticks.size === 0) seconds = Math.floor(Date.now() / 1000);
+    if (ticks.size === 0) seconds = nowSeconds();
     return seconds;
   });
 }

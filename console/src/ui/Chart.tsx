@@ -45,7 +45,7 @@ export function Chart({ title, times, lines, periodSeconds, span, axis, height =
   useEffect(() => {
     latest.current = { lines, span, axis };
   });
-  const shape = JSON.stringify(lines.map((line) => [line.name, line.label, line.colour, line.dashed, line.filled]));
+  const shape = JSON.stringify(lines.map((line) => [line.name, line.label, line.colour, line.dashed, line.filled, line.bars]));
 
   const draw = useCallback(() => {
     const element = box.current;
@@ -192,6 +192,7 @@ function seriesOf(line: Line): uPlot.Series {
     width: 1.5,
     points: { show: false },
     spanGaps: false,
+    ...(line.bars ? { paths: uPlot.paths.bars?.({ size: [0.8, 12] }), fill: stroke } : {}),
     ...(line.dashed ? { dash: [6, 4] } : {}),
     ...(line.filled ? { fill: stroke.replace(/^rgb\((.*)\)$/, "rgba($1, 0.10)") } : {}),
   };

@@ -1,5 +1,6 @@
 // A span of time: one of the usual ones up to now, or between two moments.
 // Rule: what is given out is Unix seconds; a usual span is settled when it is asked for, so that it moves with the clock.
+import { nowSeconds } from "../clock";
 import { fromLocalInput, formatOffset, toLocalInput } from "../format";
 import { useText } from "../i18n";
 import { common } from "../i18n/common";
@@ -25,7 +26,7 @@ export function TimeRange({
   fault?: string;
 }) {
   const t = useText(common);
-  const now = Math.floor(Date.now() / 1000);
+  const now = nowSeconds();
   function named(seconds: number): string {
     if (seconds === 3600) return t.lastHour;
     if (seconds % 86_400 === 0) return t.lastDays(seconds / 86_400);
@@ -72,7 +73,7 @@ export function Moment({
 }) {
   return (
     <Field
-      label={`${label} (${formatOffset(value || Math.floor(Date.now() / 1000))})`}
+      label={`${label} (${formatOffset(value || nowSeconds())})`}
       type="datetime-local"
       value={toLocalInput(value)}
       min={min ? toLocalInput(min) : undefined}

@@ -10,6 +10,8 @@ export interface Line {
   dashed?: boolean;
   /** The area below is filled, faintly. */
   filled?: boolean;
+  /** Bars instead of a line: for counts of an interval. */
+  bars?: boolean;
   format: (value: number) => string;
 }
 
