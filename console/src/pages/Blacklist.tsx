@@ -1,15 +1,17 @@
 // Blacklist: who may not push, and for how long still; resuming, and banning by name.
-import { useCallback, useMemo, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 
 import { call, CallError } from "../api";
+import { liveStreams } from "../events";
 import { formatNumber, formatOffset, formatTime } from "../format";
 import { useAction, useCall } from "../hooks";
 import { useLanguage, useText, type Translation } from "../i18n";
 import { common } from "../i18n/common";
 import { blacklistTexts } from "../i18n/pages/blacklist";
 import { partsTexts } from "../i18n/pages/parts";
-import type { StreamName } from "../model";
+import { streamKey, type StreamName } from "../model";
 import { navigate, streamHref } from "../route";
+import { useStore } from "../store";
 import { Badge } from "../ui/Badge";
 import { BanDialog } from "../ui/BanDialog";
 import { Button } from "../ui/Button";
@@ -50,6 +52,7 @@ export default function Blacklist() {
   const [asking, setAsking] = useState(false);
   const [banning, setBanning] = useState<StreamName>();
   const [resuming, setResuming] = useState<StreamName>();
+  const live = useStore(liveStreams);
   const ready = areComplete(names) && !(chosen.called.loading && !chosen.spaces);
   const called = useCall<BlacklistAnswer>(ACTION, { ...names }, { enabled: ready, everySeconds: ASKED_EVERY_SECONDS });
   const onResume = useCallback(
@@ -68,7 +71,7 @@ export default function Blacklist() {
           </Button>
         </div>
       </div>
-      <p className="muted">{t.intro}</p>
+      <p className="intro">{t.intro}</p>
       <section className="panel record-filters" aria-label={words.filters}>
         <div className="filters">
           <NamePicker chosen={chosen} />
@@ -98,6 +101,7 @@ export default function Blacklist() {
       {banning && (
         <BanDialog
           stream={banning}
+          live={live ? (live.Streams.find((one) => streamKey(one) === streamKey(banning)) ?? null) : undefined}
           onClose={(done) => {
             setBanning(undefined);
             if (done) called.reload();
@@ -203,6 +207,9 @@ function StreamAsked({ onClose, onNamed }: { onClose: () => void; onNamed: (stre
   const shared = useText(common);
   const [stream, setStream] = useState("");
   const [refused, setRefused] = useState(false);
+  const form = useRef<HTMLFormElement>(null);
+  // The dialog opens in its own effect, before this one, and then has the focus on its first control.
+  useEffect(() => form.current?.querySelector("input")?.focus(), []);
   function next(): void {
     if (isStreamName(stream.trim())) onNamed(stream.trim());
     else setRefused(true);
@@ -221,6 +228,7 @@ function StreamAsked({ onClose, onNamed }: { onClose: () => void; onNamed: (stre
       }
     >
       <form
+        ref={form}
         onSubmit={(event) => {
           event.preventDefault();
           next();
@@ -234,7 +242,6 @@ function StreamAsked({ onClose, onNamed }: { onClose: () => void; onNamed: (stre
           autoComplete="off"
           autoCapitalize="off"
           spellCheck={false}
-          autoFocus
           onChange={(event) => setStream(event.target.value)}
         />
       </form>

@@ -33,7 +33,7 @@ export default function Explorer() {
       <div className="page-head">
         <h1>{shared.explorer}</h1>
       </div>
-      <p className="muted">{t.intro}</p>
+      <p className="intro">{t.intro}</p>
       <div className="explorer">
         <ActionChoice chosen={action?.name ?? ""} onChoose={(name) => change({ action: name })} />
         {action && <Bench key={action.name} action={action} />}

@@ -52,7 +52,7 @@ export default function Keys() {
           )}
         </div>
       </div>
-      <p className="muted">
+      <p className="intro">
         {t.intro} {words.zoneNote(formatOffset(Date.now() / 1000))}
       </p>
       {!current.FullRights && (

@@ -38,7 +38,7 @@ export default function Nodes() {
         <h1>{shared.nodes}</h1>
         {live !== undefined && <span className="muted tabular">{t.total(formatNumber(live, language))}</span>}
       </div>
-      <p className="muted">{t.intro}</p>
+      <p className="intro">{t.intro}</p>
       <Answered called={called} action={ACTION}>
         {(data) => <NodeTable nodes={data.Nodes} />}
       </Answered>

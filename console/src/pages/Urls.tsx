@@ -1,6 +1,7 @@
 // URL tools: the push and play URLs of a stream, signed, and how encoders and players take them.
 import { useState, type FormEvent } from "react";
 
+import { nowSeconds } from "../clock";
 import { formatOffset, formatTime } from "../format";
 import { useCall } from "../hooks";
 import { useText, type Translation } from "../i18n";
@@ -40,7 +41,7 @@ export default function Urls() {
   const shared = useText(common);
   const [filters, change] = useFilters(DEFAULTS);
   const chosen = useNames(filters, change, pushDomains);
-  const [until, setUntil] = useState(() => Math.floor(Date.now() / 1000) + DAY_SECONDS);
+  const [until, setUntil] = useState(() => nowSeconds() + DAY_SECONDS);
   const [fault, setFault] = useState<"stream" | "until">();
   const [question, setQuestion] = useState<Question>();
   const called = useCall<StreamUrls>(ACTION, { ...question }, { enabled: question !== undefined });
@@ -48,7 +49,7 @@ export default function Urls() {
 
   function make(event: FormEvent): void {
     event.preventDefault();
-    const now = Math.floor(Date.now() / 1000);
+    const now = nowSeconds();
     const expires = filters.holds === "until" ? until : now + (HOLDS[filters.holds as keyof typeof HOLDS] ?? HOLDS.day);
     if (!isStreamName(filters.stream.trim())) return setFault("stream");
     if (expires <= now) return setFault("until");
@@ -61,7 +62,7 @@ export default function Urls() {
       <div className="page-head">
         <h1>{shared.urls}</h1>
       </div>
-      <p className="muted">{t.intro}</p>
+      <p className="intro">{t.intro}</p>
       <form className="panel record-filters" aria-label={shared.urls} onSubmit={make}>
         <div className="filters">
           <NamePicker chosen={chosen} domainsOf={pushDomains} />

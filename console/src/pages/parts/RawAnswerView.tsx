@@ -29,7 +29,7 @@ export function RawAnswerView({ answer, pending, error, language }: RawAnswerVie
   const good = answer.status === 200 && (read.retCode === 0 || read.retCode === undefined);
   return (
     <>
-      <dl className="facts answer-facts" role="group" aria-live="polite">
+      <dl className="facts answer-facts">
         <dt>{t.status}</dt>
         <dd>
           <Badge tone={good ? "ok" : "bad"}>HTTP {answer.status}</Badge>
