@@ -46,7 +46,7 @@ export default function Audit() {
         <h1>{shared.audit}</h1>
         {called.data && <span className="muted tabular">{t.total(formatNumber(called.data.Total, language))}</span>}
       </div>
-      <p className="muted">{t.intro}</p>
+      <p className="intro">{t.intro}</p>
       <section className="panel record-filters" aria-label={words.filters}>
         <div className="filters">
           <Field label={t.filter} type="search" value={filters.text} wide={24} onChange={(event) => change({ text: event.target.value })} />
@@ -131,13 +131,13 @@ function columnsOf(t: Translation<typeof auditTexts.en>): Column<AuditRow>[] {
     {
       id: "key",
       head: t.columnKey,
-      width: 190,
+      width: 176,
       priority: 3,
       sort: (row) => row.AccessKey,
       cell: (row) => (row.AccessKey === "cli" ? t.commandLine : <code title={row.AccessKey}>{row.AccessKey}</code>),
     },
-    { id: "address", head: t.columnAddress, width: 120, priority: 4, sort: (row) => row.Address, cell: (row) => row.Address },
-    { id: "detail", head: t.columnDetail, width: 210, priority: 5, cell: (row) => <span title={row.Detail}>{row.Detail}</span> },
+    { id: "address", head: t.columnAddress, width: 118, priority: 4, sort: (row) => row.Address, cell: (row) => row.Address },
+    { id: "detail", head: t.columnDetail, width: 160, priority: 5, cell: (row) => <span title={row.Detail}>{row.Detail}</span> },
     { id: "request", head: t.columnRequest, width: 120, priority: 7, cell: (row) => <code className="small" title={row.RequestId}>{row.RequestId}</code> },
   ];
 }

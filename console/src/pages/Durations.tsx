@@ -2,6 +2,7 @@
 import { useMemo, useState } from "react";
 
 import type { CallError } from "../api";
+import { nowSeconds } from "../clock";
 import { formatDuration, formatNumber } from "../format";
 import { useCall, type Called } from "../hooks";
 import { useLanguage, useText, type Language, type Translation } from "../i18n";
@@ -53,7 +54,7 @@ export default function Durations() {
   const { names } = chosen;
   const ready = areComplete(names) && !(chosen.called.loading && !chosen.spaces);
   const zone = useServerOffset(names, ready);
-  const [now] = useState(() => Math.floor(Date.now() / 1000));
+  const [now] = useState(nowSeconds);
   const offset = zone.offset ?? 0;
   const today = dayStart(now, offset);
   const first = filters.first === "" ? today - (DEFAULT_DAYS - 1) * DAY_SECONDS : parseDay(filters.first, offset);
@@ -73,7 +74,7 @@ export default function Durations() {
       <div className="page-head">
         <h1>{shared.durations}</h1>
       </div>
-      <p className="muted">{t.intro}</p>
+      <p className="intro">{t.intro}</p>
       <section className="panel record-filters" aria-label={words.filters}>
         <div className="filters">
           <NamePicker chosen={chosen} />

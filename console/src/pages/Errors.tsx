@@ -40,10 +40,11 @@ export default function Errors() {
         <h1>{shared.errors}</h1>
         {called.data && <span className="muted tabular">{t.counted(formatNumber(called.data.Total, language))}</span>}
       </div>
-      <p className="muted">{t.intro}</p>
+      <p className="intro">{t.intro}</p>
       <RecordFilters records={records} sizes={false} limits={`${t.limits} ${words.zoneNote(formatOffset(Date.now() / 1000))}`}>
         <Select
           label={t.code}
+          wide={18}
           value={filters.code}
           choices={[{ value: "", label: t.allCodes }, ...CODES.map((code) => ({ value: code, label: `${code} ${codeWords(Number(code), words).name}` }))]}
           onChoose={(code) => change({ code, page: filters.page })}
@@ -117,7 +118,9 @@ function Reasons({ rows, total, chosen, onChoose }: ReasonsProps) {
                 {code} {said.name}
               </Badge>
               <span className="number reason-count">{formatNumber(count, language)}</span>
-              <meter className="reason-bar" min={0} max={most} value={count} aria-hidden="true" />
+              <span className="reason-bar" aria-hidden="true">
+                <span style={{ width: `${(100 * count) / most}%` }} />
+              </span>
               <p className="reason-words">
                 {said.meaning} <span className="muted">{said.advice}</span>
               </p>

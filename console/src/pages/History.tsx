@@ -35,7 +35,7 @@ export default function History() {
         <h1>{shared.history}</h1>
         {called.data && <span className="muted tabular">{t.total(formatNumber(called.data.Total, language))}</span>}
       </div>
-      <p className="muted">{t.intro}</p>
+      <p className="intro">{t.intro}</p>
       <RecordFilters records={records} limits={`${t.limits} ${words.zoneNote(formatOffset(Date.now() / 1000))}`} />
       <NamesNote chosen={chosen} />
       <Answered called={called} action={ACTION}>

@@ -38,7 +38,7 @@ export default function Nodes() {
         <h1>{shared.nodes}</h1>
         {live !== undefined && <span className="muted tabular">{t.total(formatNumber(live, language))}</span>}
       </div>
-      <p className="muted">{t.intro}</p>
+      <p className="intro">{t.intro}</p>
       <Answered called={called} action={ACTION}>
         {(data) => <NodeTable nodes={data.Nodes} />}
       </Answered>
@@ -54,7 +54,7 @@ function NodeTable({ nodes }: { nodes: readonly Node[] }) {
   return (
     <>
       {silent.length > 0 && (
-        <p className="note warn-note" role="status">
+        <p className="note-line warn-line" role="status">
           <Badge tone="warn">{t.staleTitle(formatNumber(silent.length, language))}</Badge> {t.staleText}
         </p>
       )}

@@ -1,6 +1,7 @@
 // What stands where a call's answer goes: loading, a failure, or the answer.
 import type { ReactNode } from "react";
 
+import "./parts.css";
 import type { Called } from "../../hooks";
 import { Loading } from "../../ui/Empty";
 import { ErrorNote } from "../../ui/ErrorNote";

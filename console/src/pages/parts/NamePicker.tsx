@@ -78,7 +78,7 @@ export function TypedField({
       autoComplete="off"
       autoCapitalize="off"
       spellCheck={false}
-      wide={18}
+      wide={15}
       onChange={(event) => setDraft({ of: value, text: event.target.value })}
       onBlur={settle}
       onKeyDown={(event) => {

@@ -138,3 +138,13 @@ function shortly(value: unknown): string {
 function print(statements: unknown): string {
   return JSON.stringify(statements, null, 2);
 }
+
+/** How many statements a well-formed policy has; 0 for any other text. */
+export function statementsOf(text: string): number {
+  try {
+    const statements: unknown = JSON.parse(text);
+    return Array.isArray(statements) ? statements.length : 0;
+  } catch {
+    return 0;
+  }
+}

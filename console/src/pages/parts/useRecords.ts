@@ -2,6 +2,7 @@
 // Rule: the window is settled when it is asked for, so that leafing through its pages shows one window.
 import { useState } from "react";
 
+import { nowSeconds } from "../../clock";
 import { useCall, type Called } from "../../hooks";
 import type { History } from "../../model";
 import { boundsOf, type Range } from "../../ui/TimeRange";
@@ -69,10 +70,6 @@ export function useRecords(action: string, rowsAPage?: number): Records {
     page,
     limit,
   };
-}
-
-function nowSeconds(): number {
-  return Math.floor(Date.now() / 1000);
 }
 
 /** The span of time that the filters name. */
