@@ -99,9 +99,9 @@ export default function Live() {
           </p>
         )}
         <div className="actions">
-          <Button look="quiet" onClick={() => setHelp(true)}>
+          <Button look="quiet" aria-label={t.help} onClick={() => setHelp(true)}>
             <Icon name="help" />
-            {t.help}
+            <span className="label-wide">{t.help}</span>
           </Button>
         </div>
       </div>
@@ -175,8 +175,8 @@ function NarrowLine({ row, language }: { row: LiveRow; language: Language }) {
   const out = splitBps(row.Bw, language);
   return (
     <>
-      {row.App} · {row.Curfps}/{row.FrameRate} fps · {formatNumber(row.BwReal, language)} kbit/s · {out.value} {out.unit} ·{" "}
-      {t.viewersShort(formatNumber(row.OnlineUser, language))}
+      {t.viewersShort(formatNumber(row.OnlineUser, language))} · {row.Curfps}/{row.FrameRate} fps · {formatNumber(row.BwReal, language)} kbit/s · {out.value}{" "}
+      {out.unit}
     </>
   );
 }
@@ -200,7 +200,7 @@ function useColumns(onBan: (row: LiveRow) => void, severalSpaces: boolean): Colu
       ...rest,
     });
     const columns: Column<LiveRow>[] = [
-      { id: "state", head: t.columnState, width: 124, priority: 1, descendingFirst: true, sort: SORTS["state"], cell: (row) => <HealthBadge health={row.health} /> },
+      { id: "state", head: t.columnState, width: 116, priority: 1, descendingFirst: true, sort: SORTS["state"], cell: (row) => <HealthBadge health={row.health} /> },
       {
         id: "stream",
         head: t.columnStream,
@@ -217,17 +217,17 @@ function useColumns(onBan: (row: LiveRow) => void, severalSpaces: boolean): Colu
       {
         id: "app",
         head: t.columnApp,
-        width: severalSpaces ? 104 : 72,
+        width: severalSpaces ? 92 : 72,
         priority: 5,
         sort: SORTS["app"],
         cell: (row) => <span title={`${row.UniqueName} / ${row.App} / ${row.Pubdomain}`}>{severalSpaces ? `${row.UniqueName}/${row.App}` : row.App}</span>,
       },
       { id: "from", head: t.columnFrom, width: 122, priority: 6, sort: SORTS["from"], cell: (row) => <span className="tabular" title={`${row.ClientIp}:${row.ClientPort} → ${row.Node}`}>{row.ClientIp}</span> },
-      figure("since", t.columnSince, 82, 4, (row) => <Since from={row.PubTime} short />, { descendingFirst: false }),
+      figure("since", t.columnSince, 78, 4, (row) => <Since from={row.PubTime} short />, { descendingFirst: false }),
       figure(
         "fps",
         t.columnFps,
-        72,
+        66,
         2,
         (row) => (
           <>
@@ -237,15 +237,15 @@ function useColumns(onBan: (row: LiveRow) => void, severalSpaces: boolean): Colu
         ),
         { hint: t.columnFpsHint, descendingFirst: false },
       ),
-      figure("flr", t.columnFlr, 58, 3, (row) => <span className={row.health === "lost" ? "warn" : undefined}>{row.FLR} %</span>, { hint: t.columnFlrHint }),
-      figure("in", t.columnIn, 62, 3, (row) => number(row.BwIn), { hint: t.columnInHint }),
-      figure("real", t.columnReal, 68, 2, (row) => number(row.BwReal), { hint: t.columnRealHint }),
-      figure("diff", t.columnDiff, 68, 3, (row) => <span className={row.health === "uplink" ? "warn" : undefined}>{number(row.BwDiff)}</span>, { hint: t.columnDiffHint }),
-      figure("viewers", t.columnViewers, 74, 2, (row) => number(row.OnlineUser)),
+      figure("flr", t.columnFlr, 54, 3, (row) => <span className={row.health === "lost" ? "warn" : undefined}>{row.FLR} %</span>, { hint: t.columnFlrHint }),
+      figure("in", t.columnIn, 60, 3, (row) => number(row.BwIn), { hint: t.columnInHint }),
+      figure("real", t.columnReal, 64, 2, (row) => number(row.BwReal), { hint: t.columnRealHint }),
+      figure("diff", t.columnDiff, 64, 3, (row) => <span className={row.health === "uplink" ? "warn" : undefined}>{number(row.BwDiff)}</span>, { hint: t.columnDiffHint }),
+      figure("viewers", t.columnViewers, 68, 2, (row) => number(row.OnlineUser)),
       figure(
         "split",
         t.columnSplit,
-        116,
+        126,
         4,
         (row) => (
           <span className="muted">
@@ -254,7 +254,7 @@ function useColumns(onBan: (row: LiveRow) => void, severalSpaces: boolean): Colu
         ),
         { hint: t.columnSplitHint, sort: undefined },
       ),
-      figure("out", t.columnOut, 100, 3, (row) => {
+      figure("out", t.columnOut, 96, 3, (row) => {
         const { value, unit } = splitBps(row.Bw, language);
         return (
           <>
@@ -267,7 +267,7 @@ function useColumns(onBan: (row: LiveRow) => void, severalSpaces: boolean): Colu
       {
         id: "ban",
         head: t.columnAction,
-        width: 60,
+        width: 56,
         priority: 1,
         cell: (row, active) => (
           <Button small look="quiet" className="row-action" tabIndex={active ? 0 : -1} aria-label={b.banName(row.Stream)} onClick={() => onBan(row)}>

@@ -187,7 +187,7 @@ function Plots({ stream }: { stream: StreamName }) {
         { name: "BwIn", label: t.made, values: of("BwIn"), colour: "plot-2", dashed: true, format: kbps },
       ],
       viewers: [{ name: "OnlineUser", label: t.viewers, values: of("OnlineUser"), colour: "plot-1", filled: true, format: number }],
-      sent: [{ name: "Bw", label: t.sent, values: of("Bw"), colour: "plot-1", filled: true, format: bps }],
+      sent: [{ name: "Bw", label: t.plotSent, values: of("Bw"), colour: "plot-1", filled: true, format: bps }],
     } satisfies Record<string, Line[]>;
   }, [data, language, t]);
   const times = data?.Times ?? [];

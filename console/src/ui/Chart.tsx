@@ -124,6 +124,7 @@ export function Chart({ title, times, lines, periodSeconds, span, axis, height =
   return (
     <figure className="chart" data-chart={title}>
       <figcaption className="chart-head">
+        <div className="chart-words">
         <span className="chart-title" id={id}>
           {title}
         </span>
@@ -144,9 +145,10 @@ export function Chart({ title, times, lines, periodSeconds, span, axis, height =
           })}
           {moment !== undefined && <li className="muted tabular">{formatClock(moment)}</li>}
         </ul>
+        </div>
         <button
           type="button"
-          className="button quiet small-control chart-toggle muted"
+          className="button quiet small-control muted"
           aria-expanded={opened}
           aria-label={`${t.chartValues}: ${title}`}
           onClick={() => setOpened(!opened)}
