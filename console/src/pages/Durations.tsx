@@ -61,10 +61,11 @@ export default function Durations() {
   const last = filters.last === "" ? today : parseDay(filters.last, offset);
   const end = last === null ? null : last + DAY_SECONDS;
   const fault = durationsFault(first, end, today);
+  const asked = ready && fault === null && zone.offset !== undefined;
   const called = useCall<DurationsAnswer>(
     ACTION,
     { ...names, Stream: filters.stream || undefined, StartUnixTime: first ?? undefined, EndUnixTime: end ?? undefined },
-    { enabled: ready && fault === null && zone.offset !== undefined },
+    { enabled: asked },
   );
   const faults = { unreadable: t.faultUnreadable, reversed: t.faultReversed, tooOld: t.faultTooOld, tooLong: "", future: t.faultFuture };
   const space = chosen.spaces?.find((one) => one.UniqueName === names.UniqueName);
@@ -85,7 +86,6 @@ export default function Durations() {
             value={filters.first || day(first)}
             min={day(today - DURATIONS_BACK_DAYS * DAY_SECONDS)}
             max={day(today)}
-            fault={fault ? faults[fault] : undefined}
             onChange={(event) => change({ first: event.target.value })}
           />
           <Field
@@ -101,15 +101,19 @@ export default function Durations() {
             {words.show}
           </Button>
         </div>
+        {fault && (
+          <p className="fault" role="alert">
+            {faults[fault]}
+          </p>
+        )}
         <p className="small muted">
           {t.limits} {zone.offset !== undefined && (zone.known ? t.daysIn(zoneName(offset)) : t.daysUnknown(zoneName(offset)))}
         </p>
       </section>
       <NamesNote chosen={chosen} />
       {ready && zone.offset === undefined && <Loading />}
-      {isClosed(called.error, space?.Durations) ? (
-        <Empty title={t.closedTitle}>{t.closed}</Empty>
-      ) : (
+      {isClosed(called.error, space?.Durations) && <Empty title={t.closedTitle}>{t.closed}</Empty>}
+      {asked && !isClosed(called.error, space?.Durations) && (
         <Answered called={called} action={ACTION}>
           {(data) => (
             <Answer

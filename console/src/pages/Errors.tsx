@@ -38,7 +38,7 @@ export default function Errors() {
     <div className="page">
       <div className="page-head">
         <h1>{shared.errors}</h1>
-        {called.data && <span className="muted tabular">{t.counted(formatNumber(called.data.Total, language))}</span>}
+        {records.asked && called.data && <span className="muted tabular">{t.counted(formatNumber(called.data.Total, language))}</span>}
       </div>
       <p className="intro">{t.intro}</p>
       <RecordFilters records={records} sizes={false} limits={`${t.limits} ${words.zoneNote(formatOffset(Date.now() / 1000))}`}>
@@ -51,9 +51,11 @@ export default function Errors() {
         />
       </RecordFilters>
       <NamesNote chosen={records.chosen} />
-      <Answered called={called} action={ACTION}>
-        {(data) => <Failures data={data} records={records} />}
-      </Answered>
+      {records.asked && (
+        <Answered called={called} action={ACTION}>
+          {(data) => <Failures data={data} records={records} />}
+        </Answered>
+      )}
     </div>
   );
 }

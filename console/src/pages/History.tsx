@@ -33,24 +33,26 @@ export default function History() {
     <div className="page">
       <div className="page-head">
         <h1>{shared.history}</h1>
-        {called.data && <span className="muted tabular">{t.total(formatNumber(called.data.Total, language))}</span>}
+        {records.asked && called.data && <span className="muted tabular">{t.total(formatNumber(called.data.Total, language))}</span>}
       </div>
       <p className="intro">{t.intro}</p>
       <RecordFilters records={records} limits={`${t.limits} ${words.zoneNote(formatOffset(Date.now() / 1000))}`} />
       <NamesNote chosen={chosen} />
-      <Answered called={called} action={ACTION}>
-        {(data) => (
-          <>
-            <Records rows={recordsOf(data)} names={chosen.names} />
-            <Pager
-              page={page}
-              pages={pagesOf(data.Total, limit)}
-              pending={called.loading}
-              onPage={(next) => records.change({ page: String(next) })}
-            />
-          </>
-        )}
-      </Answered>
+      {records.asked && (
+        <Answered called={called} action={ACTION}>
+          {(data) => (
+            <>
+              <Records rows={recordsOf(data)} names={chosen.names} />
+              <Pager
+                page={page}
+                pages={pagesOf(data.Total, limit)}
+                pending={called.loading}
+                onPage={(next) => records.change({ page: String(next) })}
+              />
+            </>
+          )}
+        </Answered>
+      )}
     </div>
   );
 }

@@ -15,7 +15,7 @@ import { Select } from "../../ui/Field";
 import { toast } from "../../ui/Toast";
 import { ACTION_NAMES } from "./actions";
 import { isChangeable, type KeyEntry, type KeyPair } from "./keyEntries";
-import { buildPolicy, policyFault } from "./policy";
+import { buildPolicy, indentPolicy, policyFault } from "./policy";
 import { PolicyEditor } from "./PolicyEditor";
 
 interface OfKey {
@@ -47,7 +47,7 @@ export function CreateDialog({ onClose, onMade }: { onClose: () => void; onMade:
 export function PolicyDialog({ of, own, onClose, onDone }: OfKey & { onDone: () => void }) {
   const t = useText(keysTexts);
   const shared = useText(common);
-  const [policy, setPolicy] = useState(() => indented(of.Policy));
+  const [policy, setPolicy] = useState(() => indentPolicy(of.Policy));
   const set = useAction(async () => {
     await call("SetAccessKeyPolicy", { AccessKey: of.AccessKey, Policy: policy.trim() });
     toast(t.policySet(of.AccessKey));
@@ -188,13 +188,4 @@ function Choice({ onClose, onDo, text, pending, disabled, danger }: ChoiceProps)
       </Button>
     </>
   );
-}
-
-/** JSON as people read it; another text as it is. */
-function indented(text: string): string {
-  try {
-    return text === "" ? "" : JSON.stringify(JSON.parse(text), null, 2);
-  } catch {
-    return text;
-  }
 }

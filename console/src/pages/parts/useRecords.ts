@@ -21,6 +21,8 @@ export interface Records {
   range: Range;
   setRange: (range: Range) => void;
   fault: WindowFault | null;
+  /** The filters make a question that the service would take; an answer to an earlier one is not to be shown. */
+  asked: boolean;
   called: Called<History>;
   /** Asks again, for a window that reaches to now. */
   askAgain: () => void;
@@ -42,6 +44,7 @@ export function useRecords(action: string, rowsAPage?: number): Records {
   const fault = historyFault(start, end, asOf);
   const page = Math.max(0, Number(filters.page) || 0);
   const limit = rowsAPage ?? (Number(filters.rows) || Number(HISTORY_DEFAULTS.rows));
+  const asked = fault === null && areComplete(chosen.names) && !(chosen.called.loading && !chosen.spaces);
   const called = useCall<History>(
     action,
     {
@@ -53,7 +56,7 @@ export function useRecords(action: string, rowsAPage?: number): Records {
       Marker: page,
       Limit: limit,
     },
-    { enabled: fault === null && areComplete(chosen.names) && !(chosen.called.loading && !chosen.spaces) },
+    { enabled: asked },
   );
   return {
     filters,
@@ -62,6 +65,7 @@ export function useRecords(action: string, rowsAPage?: number): Records {
     range,
     setRange: (next) => change(queryOf(next)),
     fault,
+    asked,
     called,
     askAgain: () => {
       setAsOf(nowSeconds());
