@@ -259,6 +259,17 @@ function streamColumn<Row extends { stream: string }>(words: Words, names: Names
 function timeColumns<Row extends { seconds: number; pushes: number }>(t: Text, language: Language): SheetColumn<Row>[] {
   return [
     {
+      id: "pushes",
+      head: t.columnPushes,
+      width: 90,
+      align: "end",
+      priority: 2,
+      descendingFirst: true,
+      sort: (row) => row.pushes,
+      write: (row) => row.pushes,
+      cell: (row) => formatNumber(row.pushes, language),
+    },
+    {
       id: "time",
       head: t.columnTime,
       fileHead: t.columnSeconds,
@@ -269,17 +280,6 @@ function timeColumns<Row extends { seconds: number; pushes: number }>(t: Text, l
       sort: (row) => row.seconds,
       write: (row) => row.seconds,
       cell: (row) => formatDuration(row.seconds, language),
-    },
-    {
-      id: "pushes",
-      head: t.columnPushes,
-      width: 90,
-      align: "end",
-      priority: 2,
-      descendingFirst: true,
-      sort: (row) => row.pushes,
-      write: (row) => row.pushes,
-      cell: (row) => formatNumber(row.pushes, language),
     },
   ];
 }
@@ -296,7 +296,8 @@ function streamColumns(t: Text, words: Words, language: Language, names: Names, 
   });
   return [
     streamColumn(words, names),
-    ...timeColumns<StreamRow>(t, language),
+    moment("first", t.columnFirst, 5),
+    moment("last", t.columnLast, 4),
     {
       id: "days",
       head: t.columnDays,
@@ -308,8 +309,7 @@ function streamColumns(t: Text, words: Words, language: Language, names: Names, 
       write: (row) => row.days,
       cell: (row) => formatNumber(row.days, language),
     },
-    moment("first", t.columnFirst, 5),
-    moment("last", t.columnLast, 4),
+    ...timeColumns<StreamRow>(t, language),
   ];
 }
 

@@ -98,16 +98,6 @@ function columnsOf(t: Translation<typeof partsTexts.en>, language: Language, nam
     { id: "began", head: t.columnBegan, width: 160, priority: 2, sort: (row) => row.began, cell: (row) => formatTime(row.began) },
     { id: "ended", head: t.columnEnded, width: 160, priority: 4, sort: (row) => row.ended, cell: (row) => formatTime(row.ended) },
     {
-      id: "duration",
-      head: t.columnDuration,
-      width: 110,
-      align: "end",
-      priority: 1,
-      descendingFirst: true,
-      sort: (row) => row.ended - row.began,
-      cell: (row) => formatDuration(row.ended - row.began, language),
-    },
-    {
       id: "code",
       head: t.columnCode,
       width: 190,
@@ -120,5 +110,15 @@ function columnsOf(t: Translation<typeof partsTexts.en>, language: Language, nam
       ),
     },
     { id: "address", head: t.columnAddress, width: 140, priority: 5, sort: (row) => row.address, cell: (row) => row.address },
+    {
+      id: "duration",
+      head: t.columnDuration,
+      width: 110,
+      align: "end",
+      priority: 1,
+      descendingFirst: true,
+      sort: (row) => row.ended - row.began,
+      cell: (row) => formatDuration(row.ended - row.began, language),
+    },
   ];
 }

@@ -19,6 +19,9 @@ export interface Records {
   change: (changes: Partial<HistoryFilters>) => void;
   chosen: ChosenNames;
   range: Range;
+  /** The moments that are asked for. */
+  start: number;
+  end: number;
   setRange: (range: Range) => void;
   fault: WindowFault | null;
   /** The filters make a question that the service would take; an answer to an earlier one is not to be shown. */
@@ -63,6 +66,8 @@ export function useRecords(action: string, rowsAPage?: number): Records {
     change,
     chosen,
     range,
+    start,
+    end,
     setRange: (next) => change(queryOf(next)),
     fault,
     asked,
