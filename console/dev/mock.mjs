@@ -18,8 +18,8 @@ const BEGAN = Math.floor(Date.now() / 1000);
 const now = () => Math.floor(Date.now() / 1000);
 
 function random(seed) {
-  let x = Math.sin(seed * 12.9898) * 43758.5453;
-  return (x -= Math.floor(x));
+  const x = Math.sin(seed * 12.9898) * 43758.5453;
+  return x - Math.floor(x);
 }
 
 function row(n) {

@@ -4,7 +4,7 @@
 // Theory of operation. start() while logged in, stop() at logout. The browser connects again by itself after a network
 // fault; after an HTTP answer that is not an event stream it gives up, and we ask the session (a 401 shows the login)
 // and try again, later each time. The list is parsed in a task of its own, away from drawing.
-import { loadSession, session } from "./api";
+import { CallError, loadSession, session } from "./api";
 import { noteServiceTime } from "./clock";
 import type { LiveStreams, Totals } from "./model";
 import { createStore } from "./store";
@@ -17,6 +17,8 @@ const RETRY_LAST_MS = 30_000;
 export const TOTALS_KEPT = 1800;
 
 export const eventsState = createStore<EventsState>("idle");
+/** Why the list is not told, in the state "refused". */
+export const eventsRefusal = createStore<CallError | undefined>(undefined);
 export const totals = createStore<Totals | undefined>(undefined);
 export const recentTotals = createStore<readonly Totals[]>([]);
 export const liveStreams = createStore<LiveStreams | undefined>(undefined);
@@ -42,7 +44,11 @@ export function startEvents(): void {
       eventsState.set("open");
     });
   });
-  source.addEventListener("refused", () => eventsState.set("refused"));
+  source.addEventListener("refused", (event) => {
+    const { Code, Message } = JSON.parse(dataOf(event)) as { Code: string; Message: string };
+    eventsRefusal.set(new CallError({ kind: "gateway", status: 403, code: Code, message: Message }));
+    eventsState.set("refused");
+  });
   source.addEventListener("end", () => {
     stopEvents();
     void loadSession().catch(() => undefined);

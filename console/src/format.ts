@@ -68,6 +68,13 @@ export function formatDuration(seconds: number | undefined, language: Language):
   return `${minutes}:${pad(whole % 60)}`;
 }
 
+/** As a duration, but from a day on in days and hours: 2 d 3 h. */
+export function formatAge(seconds: number | undefined, language: Language): string {
+  if (seconds === undefined || !(seconds >= 86_400)) return formatDuration(seconds, language);
+  const hours = Math.floor((seconds % 86_400) / 3600);
+  return language === "zh" ? `${Math.floor(seconds / 86_400)} 天 ${hours} 时` : `${Math.floor(seconds / 86_400)} d ${hours} h`;
+}
+
 const timeFormats = new Map<string, Intl.DateTimeFormat>();
 
 function timeParts(unixSeconds: number, zone: string | undefined): Record<string, string> {

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 
 import {
   DASH,
+  formatAge,
   formatBps,
   formatClock,
   formatDay,
@@ -61,6 +62,12 @@ describe("durations", () => {
     expect(formatDuration(11527, "en")).toBe("3:12:07");
     expect(formatDuration(86400, "en")).toBe("1 d 00:00:00");
     expect(formatDuration(184327, "zh")).toBe("2 天 03:12:07");
+  });
+  test("of days are short where there is little room", () => {
+    expect(formatAge(86_399, "en")).toBe("23:59:59");
+    expect(formatAge(86_400, "en")).toBe("1 d 0 h");
+    expect(formatAge(184_327, "zh")).toBe("2 天 3 时");
+    expect(formatAge(undefined, "en")).toBe(DASH);
   });
   test("are never negative", () => {
     expect(formatDuration(-5, "en")).toBe("0:00");

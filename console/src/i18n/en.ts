@@ -76,6 +76,7 @@ export const en = {
   pageCrashed: "That is a fault of the console. Reload the page; if it comes back, report it with the text below.",
   chartHint: "Left and right arrow keys read single values.",
   chartValues: "Values as a table",
+  chartTable: "Table",
   chartTime: "Time",
   chartLatest: "latest",
   chartEmpty: "No readings in this time",

@@ -79,6 +79,7 @@ export const zh: Translation<typeof en> = {
   pageCrashed: "这是控制台的缺陷。请刷新页面；如再次出现，请附上以下文字反馈。",
   chartHint: "用左右方向键读取单个数值。",
   chartValues: "以表格查看数值",
+  chartTable: "表格",
   chartTime: "时间",
   chartLatest: "最新",
   chartEmpty: "该时段没有数据",

@@ -1,6 +1,6 @@
 // Bans a stream in two steps: for how long, then what will happen and the button that does it.
 // Rule: nothing is sent before the second step; a failure stays in the dialog with the service's code and text.
-import { useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 
 import { planBan, PRESETS, type Preset } from "../ban";
 import { call } from "../api";
@@ -63,7 +63,7 @@ export function BanDialog({ stream, live, onClose }: BanDialogProps) {
       <Button key="back" onClick={() => setReviewing(false)}>
         {t.back}
       </Button>
-      <Button key="do" look="danger" autoFocus pending={ban.pending} onClick={() => void ban.start()}>
+      <Button key="do" look="danger" pending={ban.pending} onClick={() => void ban.start()}>
         {preset === "once" ? t.cutNow : t.banNow}
       </Button>
     </>
@@ -136,7 +136,7 @@ function Presets({ chosen, onChoose }: { chosen: Preset; onChoose: (preset: Pres
       <legend>{t.howLong}</legend>
       {PRESETS.map((preset) => (
         <label key={preset} className="preset">
-          <input type="radio" name="preset" value={preset} checked={preset === chosen} autoFocus={preset === chosen} onChange={() => onChoose(preset)} />
+          <input type="radio" name="preset" value={preset} checked={preset === chosen} onChange={() => onChoose(preset)} />
           <span>{t[preset]}</span>
           {hints[preset] && <span className="muted small">{hints[preset]}</span>}
         </label>
@@ -149,9 +149,12 @@ function Consequences({ preset, until, live }: { preset: Preset; until: number; 
   const t = useText(banTexts);
   const language = useLanguage();
   const [plan] = useState(() => planBan(preset, until, nowSeconds()));
+  const box = useRef<HTMLDivElement>(null);
+  // Read first; the button is two Tabs away, so that Enter pressed twice bans nothing.
+  useEffect(() => box.current?.focus(), []);
   if (typeof plan === "string") return null;
   return (
-    <div className="consequences">
+    <div className="consequences" ref={box} tabIndex={-1} role="group" aria-label={t.whatHappens}>
       <h3>{t.whatHappens}</h3>
       <ul>
         {live ? <li>{t.pushEnds(`${live.ClientIp}:${live.ClientPort}`)}</li> : live === undefined ? <li>{t.pushEndsIfLive}</li> : null}

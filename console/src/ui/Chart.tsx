@@ -124,6 +124,7 @@ export function Chart({ title, times, lines, periodSeconds, span, axis, height =
   return (
     <figure className="chart" data-chart={title}>
       <figcaption className="chart-head">
+        <div className="chart-words">
         <span className="chart-title" id={id}>
           {title}
         </span>
@@ -135,15 +136,25 @@ export function Chart({ title, times, lines, periodSeconds, span, axis, height =
                 <svg viewBox="0 0 14 4" width="14" height="4" aria-hidden="true">
                   <path d="M0 2h14" stroke={`var(--${line.colour})`} strokeWidth="2.5" strokeDasharray={line.dashed ? "4 2" : undefined} />
                 </svg>
-                <span className="muted">{line.label}</span>{" "}
+                <span className={isAlone(lines, title) ? "hidden-visually" : "muted"}>{line.label}</span>{" "}
                 <span className="tabular" data-value={value ?? ""}>
                   {value === undefined || value === null ? "–" : line.format(value)}
                 </span>
               </li>
             );
           })}
-          <li className="muted tabular chart-moment">{moment === undefined ? "" : formatClock(moment)}</li>
+          {moment !== undefined && <li className="muted tabular">{formatClock(moment)}</li>}
         </ul>
+        </div>
+        <button
+          type="button"
+          className="button quiet small-control muted"
+          aria-expanded={opened}
+          aria-label={`${t.chartValues}: ${title}`}
+          onClick={() => setOpened(!opened)}
+        >
+          {t.chartTable}
+        </button>
       </figcaption>
       <div
         className="chart-plot"
@@ -158,12 +169,14 @@ export function Chart({ title, times, lines, periodSeconds, span, axis, height =
         <div ref={box} aria-hidden="true" />
         {times.length === 0 && <p className="chart-empty muted">{t.chartEmpty}</p>}
       </div>
-      <details className="chart-values" onToggle={(event) => setOpened(event.currentTarget.open)}>
-        <summary>{t.chartValues}</summary>
-        {opened && <Values title={title} times={times} lines={lines} />}
-      </details>
+      {opened && <Values title={title} times={times} lines={lines} />}
     </figure>
   );
+}
+
+/** One line that is called like its plot needs no name in the legend. */
+function isAlone(lines: readonly Line[], title: string): boolean {
+  return lines.length === 1 && title.endsWith(lines[0]!.label);
 }
 
 function rangeOf(span: { start: number; end: number } | undefined, low: number, high: number): [number, number] {

@@ -1,5 +1,5 @@
 // The time left until a moment, running down; and the time since one, running up.
-import { formatDuration, formatTime } from "../format";
+import { formatAge, formatDuration, formatTime } from "../format";
 import { useNow } from "../hooks";
 import { useLanguage, useText } from "../i18n";
 import { common } from "../i18n/common";
@@ -16,12 +16,13 @@ export function Countdown({ until }: { until: number }) {
   );
 }
 
-export function Since({ from }: { from: number }) {
+/** `short` leaves the seconds out once there are days: for tables. */
+export function Since({ from, short }: { from: number; short?: boolean }) {
   const now = useNow();
   const language = useLanguage();
   return (
     <time dateTime={new Date(from * 1000).toISOString()} title={formatTime(from)} className="tabular">
-      {formatDuration(now - from, language)}
+      {short ? formatAge(now - from, language) : formatDuration(now - from, language)}
     </time>
   );
 }

@@ -7,6 +7,9 @@ import { useText } from "../i18n";
 import { classNames } from "./Button";
 import { Icon } from "./Icon";
 
+/** What takes the focus when a dialog opens: the first control of its content. */
+const FIRST = ["input:checked", "input:not([type=radio])", "select", "textarea", "[data-focus]"];
+
 interface DialogProps {
   title: string;
   onClose: () => void;
@@ -26,6 +29,9 @@ export function Dialog({ title, onClose, children, actions, wide }: DialogProps)
     if (!dialog) return;
     const before = document.activeElement;
     dialog.showModal();
+    // The browser would choose the button that closes.
+    const first = dialog.querySelector<HTMLElement>(FIRST.map((one) => `.dialog-content ${one}`).join(", ")) ?? dialog.querySelector<HTMLElement>(".dialog-actions button");
+    first?.focus();
     return () => {
       dialog.close();
       if (before instanceof HTMLElement && before.isConnected) before.focus();

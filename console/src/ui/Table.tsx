@@ -175,7 +175,7 @@ export function Table<Row>({
                   aria-rowindex={item.index + 2}
                   data-at={item.index}
                   tabIndex={active ? 0 : -1}
-                  className={classNames("table-row", onOpen && "opens", rowTone?.(row))}
+                  className={classNames("table-row", onOpen && "opens", toneOf(rowTone?.(row)))}
                   style={{ transform: `translateY(${item.start - HEAD_PX}px)`, height: rowPx }}
                   onFocus={() => setActiveKey(rowKey(row))}
                   onClick={(event) => {
@@ -210,6 +210,10 @@ export function Table<Row>({
       </div>
     </div>
   );
+}
+
+function toneOf(tone: string | undefined): string | undefined {
+  return tone && `tone-${tone}`;
 }
 
 function Head<Row>({ column, sort, text, onSort }: { column: Column<Row>; sort: Sort | undefined; text: string; onSort: () => void }) {
