@@ -107,7 +107,7 @@ function AuditTable({ rows, filters }: { rows: readonly AuditRow[]; filters: typ
         columns={columns}
         rows={shown}
         rowKey={(row) => String(row.Number)}
-        narrow={(row) => `${formatTime(row.Time)} · ${row.AccessKey} · ${row.Address}`}
+        narrow={(row) => `${row.Resource} · ${formatTime(row.Time)}`}
         empty={<Empty title={rows.length > 0 ? t.noMatch : t.emptyTitle}>{rows.length > 0 ? undefined : t.empty}</Empty>}
       />
     </>

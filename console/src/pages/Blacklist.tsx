@@ -63,7 +63,7 @@ export default function Blacklist() {
     <div className="page">
       <div className="page-head">
         <h1>{shared.blacklist}</h1>
-        {called.data && <span className="muted tabular">{t.count(formatNumber(called.data.Total, language))}</span>}
+        {ready && called.data && <span className="muted tabular">{t.count(formatNumber(called.data.Total, language))}</span>}
         <div className="actions">
           <Button look="primary" disabled={!ready} onClick={() => setAsking(true)}>
             <Icon name="ban" />
@@ -86,9 +86,11 @@ export default function Blacklist() {
         </p>
       </section>
       <NamesNote chosen={chosen} />
-      <Answered called={called} action={ACTION}>
-        {(data) => <Bans bans={data.Recs} names={names} text={filters.text} onResume={onResume} />}
-      </Answered>
+      {ready && (
+        <Answered called={called} action={ACTION}>
+          {(data) => <Bans bans={data.Recs} names={names} text={filters.text} onResume={onResume} />}
+        </Answered>
+      )}
       {asking && (
         <StreamAsked
           onClose={() => setAsking(false)}

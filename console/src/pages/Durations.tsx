@@ -61,10 +61,11 @@ export default function Durations() {
   const last = filters.last === "" ? today : parseDay(filters.last, offset);
   const end = last === null ? null : last + DAY_SECONDS;
   const fault = durationsFault(first, end, today);
+  const asked = ready && fault === null && zone.offset !== undefined;
   const called = useCall<DurationsAnswer>(
     ACTION,
     { ...names, Stream: filters.stream || undefined, StartUnixTime: first ?? undefined, EndUnixTime: end ?? undefined },
-    { enabled: ready && fault === null && zone.offset !== undefined },
+    { enabled: asked },
   );
   const faults = { unreadable: t.faultUnreadable, reversed: t.faultReversed, tooOld: t.faultTooOld, tooLong: "", future: t.faultFuture };
   const space = chosen.spaces?.find((one) => one.UniqueName === names.UniqueName);
@@ -85,7 +86,6 @@ export default function Durations() {
             value={filters.first || day(first)}
             min={day(today - DURATIONS_BACK_DAYS * DAY_SECONDS)}
             max={day(today)}
-            fault={fault ? faults[fault] : undefined}
             onChange={(event) => change({ first: event.target.value })}
           />
           <Field
@@ -101,15 +101,19 @@ export default function Durations() {
             {words.show}
           </Button>
         </div>
+        {fault && (
+          <p className="fault" role="alert">
+            {faults[fault]}
+          </p>
+        )}
         <p className="small muted">
           {t.limits} {zone.offset !== undefined && (zone.known ? t.daysIn(zoneName(offset)) : t.daysUnknown(zoneName(offset)))}
         </p>
       </section>
       <NamesNote chosen={chosen} />
       {ready && zone.offset === undefined && <Loading />}
-      {isClosed(called.error, space?.Durations) ? (
-        <Empty title={t.closedTitle}>{t.closed}</Empty>
-      ) : (
+      {isClosed(called.error, space?.Durations) && <Empty title={t.closedTitle}>{t.closed}</Empty>}
+      {asked && !isClosed(called.error, space?.Durations) && (
         <Answered called={called} action={ACTION}>
           {(data) => (
             <Answer
@@ -255,6 +259,17 @@ function streamColumn<Row extends { stream: string }>(words: Words, names: Names
 function timeColumns<Row extends { seconds: number; pushes: number }>(t: Text, language: Language): SheetColumn<Row>[] {
   return [
     {
+      id: "pushes",
+      head: t.columnPushes,
+      width: 90,
+      align: "end",
+      priority: 2,
+      descendingFirst: true,
+      sort: (row) => row.pushes,
+      write: (row) => row.pushes,
+      cell: (row) => formatNumber(row.pushes, language),
+    },
+    {
       id: "time",
       head: t.columnTime,
       fileHead: t.columnSeconds,
@@ -265,17 +280,6 @@ function timeColumns<Row extends { seconds: number; pushes: number }>(t: Text, l
       sort: (row) => row.seconds,
       write: (row) => row.seconds,
       cell: (row) => formatDuration(row.seconds, language),
-    },
-    {
-      id: "pushes",
-      head: t.columnPushes,
-      width: 90,
-      align: "end",
-      priority: 2,
-      descendingFirst: true,
-      sort: (row) => row.pushes,
-      write: (row) => row.pushes,
-      cell: (row) => formatNumber(row.pushes, language),
     },
   ];
 }
@@ -292,7 +296,8 @@ function streamColumns(t: Text, words: Words, language: Language, names: Names, 
   });
   return [
     streamColumn(words, names),
-    ...timeColumns<StreamRow>(t, language),
+    moment("first", t.columnFirst, 5),
+    moment("last", t.columnLast, 4),
     {
       id: "days",
       head: t.columnDays,
@@ -304,8 +309,7 @@ function streamColumns(t: Text, words: Words, language: Language, names: Names, 
       write: (row) => row.days,
       cell: (row) => formatNumber(row.days, language),
     },
-    moment("first", t.columnFirst, 5),
-    moment("last", t.columnLast, 4),
+    ...timeColumns<StreamRow>(t, language),
   ];
 }
 

@@ -2,6 +2,7 @@
 import { useMemo } from "react";
 
 import { formatDuration, formatNumber, formatOffset, formatTime } from "../format";
+import { useCall } from "../hooks";
 import { useLanguage, useText, type Language, type Translation } from "../i18n";
 import { common } from "../i18n/common";
 import { errorsTexts } from "../i18n/pages/errors";
@@ -15,7 +16,7 @@ import { Select } from "../ui/Field";
 import { Table, type Column } from "../ui/Table";
 import { Answered } from "./parts/Answered";
 import { codeTone, codeWords } from "./parts/codes";
-import type { Names } from "./parts/names";
+import { recordedDomains, type Names } from "./parts/names";
 import { NamesNote } from "./parts/NamesNote";
 import { Pager } from "./parts/Pager";
 import { RecordFilters } from "./parts/RecordFilters";
@@ -25,6 +26,8 @@ import { useRecords, type Records } from "./parts/useRecords";
 const ACTION = "ListHistoryPubStreamsErrInfo";
 // The largest page that the service gives, so that the counts are of as much as one answer can hold.
 const ROWS_A_PAGE = 5000;
+// One more call for each: enough for a space of the usual size, and far below the documented rate.
+const MOST_OTHER_DOMAINS = 4;
 const CODES = ["422", "423", "425", "426", "428"];
 
 export default function Errors() {
@@ -38,7 +41,7 @@ export default function Errors() {
     <div className="page">
       <div className="page-head">
         <h1>{shared.errors}</h1>
-        {called.data && <span className="muted tabular">{t.counted(formatNumber(called.data.Total, language))}</span>}
+        {records.asked && called.data && <span className="muted tabular">{t.counted(formatNumber(called.data.Total, language))}</span>}
       </div>
       <p className="intro">{t.intro}</p>
       <RecordFilters records={records} sizes={false} limits={`${t.limits} ${words.zoneNote(formatOffset(Date.now() / 1000))}`}>
@@ -51,10 +54,48 @@ export default function Errors() {
         />
       </RecordFilters>
       <NamesNote chosen={records.chosen} />
-      <Answered called={called} action={ACTION}>
-        {(data) => <Failures data={data} records={records} />}
-      </Answered>
+      {records.asked && <OtherDomains records={records} />}
+      {records.asked && (
+        <Answered called={called} action={ACTION}>
+          {(data) => <Failures data={data} records={records} />}
+        </Answered>
+      )}
     </div>
+  );
+}
+
+/** The same window on the space's other publish domains: an empty list here is not all. */
+function OtherDomains({ records }: { records: Records }) {
+  const { names, spaces } = records.chosen;
+  const others = recordedDomains(spaces ?? [], names.UniqueName).filter((domain) => domain !== names.Pubdomain);
+  return (
+    <div className="actions other-domains">
+      {others.slice(0, MOST_OTHER_DOMAINS).map((domain) => (
+        <OtherDomain key={domain} domain={domain} records={records} />
+      ))}
+    </div>
+  );
+}
+
+function OtherDomain({ domain, records }: { domain: string; records: Records }) {
+  const t = useText(errorsTexts);
+  const language = useLanguage();
+  const { UniqueName, App } = records.chosen.names;
+  const question = {
+    UniqueName,
+    App,
+    Pubdomain: domain,
+    Stream: records.filters.stream || undefined,
+    StartUnixTime: records.start,
+    EndUnixTime: records.end,
+    Limit: 1,
+  };
+  const { data } = useCall<History>(ACTION, question);
+  if (!data || data.Total === 0) return null;
+  return (
+    <Button small onClick={() => records.chosen.choose({ Pubdomain: domain })}>
+      {t.onDomain(formatNumber(data.Total, language), domain)}
+    </Button>
   );
 }
 
@@ -168,6 +209,7 @@ function columnsOf(
         </Badge>
       ),
     },
+    { id: "address", head: words.columnAddress, width: 140, priority: 4, sort: (row) => row.address, cell: (row) => row.address },
     {
       id: "lasted",
       head: t.columnLasted,
@@ -179,6 +221,5 @@ function columnsOf(
       // A refused push never began: both times are the moment of the refusal.
       cell: (row) => (row.ended === row.began ? <span className="muted">{t.refused}</span> : formatDuration(row.ended - row.began, language)),
     },
-    { id: "address", head: words.columnAddress, width: 140, priority: 4, sort: (row) => row.address, cell: (row) => row.address },
   ];
 }

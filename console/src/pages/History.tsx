@@ -33,24 +33,26 @@ export default function History() {
     <div className="page">
       <div className="page-head">
         <h1>{shared.history}</h1>
-        {called.data && <span className="muted tabular">{t.total(formatNumber(called.data.Total, language))}</span>}
+        {records.asked && called.data && <span className="muted tabular">{t.total(formatNumber(called.data.Total, language))}</span>}
       </div>
       <p className="intro">{t.intro}</p>
       <RecordFilters records={records} limits={`${t.limits} ${words.zoneNote(formatOffset(Date.now() / 1000))}`} />
       <NamesNote chosen={chosen} />
-      <Answered called={called} action={ACTION}>
-        {(data) => (
-          <>
-            <Records rows={recordsOf(data)} names={chosen.names} />
-            <Pager
-              page={page}
-              pages={pagesOf(data.Total, limit)}
-              pending={called.loading}
-              onPage={(next) => records.change({ page: String(next) })}
-            />
-          </>
-        )}
-      </Answered>
+      {records.asked && (
+        <Answered called={called} action={ACTION}>
+          {(data) => (
+            <>
+              <Records rows={recordsOf(data)} names={chosen.names} />
+              <Pager
+                page={page}
+                pages={pagesOf(data.Total, limit)}
+                pending={called.loading}
+                onPage={(next) => records.change({ page: String(next) })}
+              />
+            </>
+          )}
+        </Answered>
+      )}
     </div>
   );
 }
@@ -96,16 +98,6 @@ function columnsOf(t: Translation<typeof partsTexts.en>, language: Language, nam
     { id: "began", head: t.columnBegan, width: 160, priority: 2, sort: (row) => row.began, cell: (row) => formatTime(row.began) },
     { id: "ended", head: t.columnEnded, width: 160, priority: 4, sort: (row) => row.ended, cell: (row) => formatTime(row.ended) },
     {
-      id: "duration",
-      head: t.columnDuration,
-      width: 110,
-      align: "end",
-      priority: 1,
-      descendingFirst: true,
-      sort: (row) => row.ended - row.began,
-      cell: (row) => formatDuration(row.ended - row.began, language),
-    },
-    {
       id: "code",
       head: t.columnCode,
       width: 190,
@@ -118,5 +110,15 @@ function columnsOf(t: Translation<typeof partsTexts.en>, language: Language, nam
       ),
     },
     { id: "address", head: t.columnAddress, width: 140, priority: 5, sort: (row) => row.address, cell: (row) => row.address },
+    {
+      id: "duration",
+      head: t.columnDuration,
+      width: 110,
+      align: "end",
+      priority: 1,
+      descendingFirst: true,
+      sort: (row) => row.ended - row.began,
+      cell: (row) => formatDuration(row.ended - row.began, language),
+    },
   ];
 }

@@ -55,7 +55,7 @@ export default function Keys() {
       <p className="intro">
         {t.intro} {words.zoneNote(formatOffset(Date.now() / 1000))}
       </p>
-      {!current.FullRights && (
+      {!current.FullRights && called.data && (
         <div className="notice" role="note">
           <p className="error-title">{t.restrictedTitle}</p>
           <p>{t.restricted}</p>
@@ -65,7 +65,7 @@ export default function Keys() {
         {(data) => <KeyTable keys={data.Keys} session={current} onOpen={(kind, of) => setOpen({ kind, of })} />}
       </Answered>
       {open?.kind === "create" && <CreateDialog onClose={close} onMade={show} />}
-      {open?.kind === "policy" && <PolicyDialog of={open.of} own={own(open.of)} onClose={close} onDone={called.reload} />}
+      {open?.kind === "policy" && <PolicyDialog of={open.of} own={own(open.of)} onClose={close} onDone={called.reload} onOther={(kind) => setOpen({ kind, of: open.of })} allowed={current.FullRights} />}
       {open?.kind === "rotate" && <RotateDialog of={open.of} own={own(open.of)} onClose={close} onMade={show} />}
       {open?.kind === "disable" && <DisableDialog of={open.of} own={own(open.of)} onClose={close} onDone={called.reload} />}
       {open?.kind === "new" && <NewPair pair={open.pair} onClose={close} />}
@@ -86,6 +86,8 @@ function KeyTable({ keys, session: current, onOpen }: { keys: readonly KeyEntry[
       columns={columns}
       rows={rows}
       rowKey={(key) => key.AccessKey}
+      onOpen={(key) => onOpen("policy", key)}
+      narrow={(key) => `${rightsOf(key, t)} · ${key.Source === "configuration" ? t.sourceConfiguration : t.sourceStore}`}
       rowTone={(key) => (isRunning(key) ? undefined : "muted")}
       empty={<Empty title={t.emptyTitle}>{t.empty}</Empty>}
     />
@@ -113,7 +115,7 @@ function columnsOf(t: Translation<typeof keysTexts.en>, language: Language, curr
       id: "state",
       head: t.columnState,
       width: 100,
-      priority: 3,
+      priority: 1,
       sort: (key) => key.State,
       cell: (key) => <Badge tone={isRunning(key) ? "ok" : "plain"}>{states[key.State]}</Badge>,
     },
@@ -121,7 +123,7 @@ function columnsOf(t: Translation<typeof keysTexts.en>, language: Language, curr
       id: "rights",
       head: t.columnRights,
       width: 150,
-      priority: 2,
+      priority: 3,
       sort: (key) => policyKind(key.Policy),
       cell: (key) => <Rights of={key} t={t} language={language} />,
     },
@@ -147,21 +149,23 @@ function columnsOf(t: Translation<typeof keysTexts.en>, language: Language, curr
       head: t.columnActions,
       width: 218,
       align: "end",
-      priority: 1,
+      priority: 2,
       cell: (key, active) => <KeyActions of={key} active={active} allowed={current.FullRights} onOpen={onOpen} />,
     },
   ];
 }
 
 function Rights({ of, t, language }: { of: KeyEntry; t: Translation<typeof keysTexts.en>; language: Language }) {
-  const kind = policyKind(of.Policy);
-  if (kind === "full") return t.rightsFull;
-  if (kind === "none") return t.rightsNone;
+  if (policyKind(of.Policy) !== "statements") return rightsOf(of, t);
   return (
     <span title={of.Policy.slice(0, 1000)}>
-      {t.rightsStatements} <span className="muted">({formatNumber(statementsOf(of.Policy), language)})</span>
+      {rightsOf(of, t)} <span className="muted">({formatNumber(statementsOf(of.Policy), language)})</span>
     </span>
   );
+}
+
+function rightsOf(of: KeyEntry, t: Translation<typeof keysTexts.en>): string {
+  return { full: t.rightsFull, none: t.rightsNone, statements: t.rightsStatements }[policyKind(of.Policy)];
 }
 
 function KeyActions({ of, active, allowed, onOpen }: { of: KeyEntry; active: boolean; allowed: boolean; onOpen: OnOpen }) {

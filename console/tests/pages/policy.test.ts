@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { PATTERNS_LIMIT_CHARACTERS, STATEMENTS_LIMIT, buildPolicy, fits, policyFault, policyKind } from "../../src/pages/parts/policy";
+import { PATTERNS_LIMIT_CHARACTERS, STATEMENTS_LIMIT, buildPolicy, fits, indentPolicy, policyFault, policyKind } from "../../src/pages/parts/policy";
 
 const ACTIONS = ["ListRealtimeStreamsInfo", "ForbidStream", "ResumeStream", "GetBlacklist", "CheckBlacklist", "DescribeSpaces", "DescribeLiveStreams", "DescribeStreamUrls", "DescribeAccessKeys"];
 const RESOURCE = "krn:ksc:kls:*:*:demo/*/live/*";
@@ -50,4 +50,12 @@ test("statements and characters are bounded, at the limit and one beyond", () =>
 
 test.each([["List*", "ListX", true], ["*Black*", "GetBlacklist", true], ["Get?lacklist", "GetBlacklist", true], ["*x", "GetBlacklist", false], ["", "A", false], ["**", "A", true]])("%s fits %s: %s", (pattern, name, expected) => {
   expect(fits(pattern, name)).toBe(expected);
+});
+
+test("a policy is laid out with its lists on one line, and means the same", () => {
+  const policy = [statement({ Action: ["kls:List*", "*"], Resource: ['krn:ksc:kls:*:*:de"mo/*/*/a\\', "*"] }), statement()];
+  const laid = indentPolicy(JSON.stringify(policy));
+  expect(JSON.parse(laid)).toEqual(policy);
+  expect(laid.split("\n")).toHaveLength(12);
+  expect(indentPolicy("{ no JSON")).toBe("{ no JSON");
 });

@@ -15,7 +15,7 @@ import { Select } from "../../ui/Field";
 import { toast } from "../../ui/Toast";
 import { ACTION_NAMES } from "./actions";
 import { isChangeable, type KeyEntry, type KeyPair } from "./keyEntries";
-import { buildPolicy, policyFault } from "./policy";
+import { buildPolicy, indentPolicy, policyFault } from "./policy";
 import { PolicyEditor } from "./PolicyEditor";
 
 interface OfKey {
@@ -44,10 +44,17 @@ export function CreateDialog({ onClose, onMade }: { onClose: () => void; onMade:
   );
 }
 
-export function PolicyDialog({ of, own, onClose, onDone }: OfKey & { onDone: () => void }) {
+interface PolicyDialogProps extends OfKey {
+  onDone: () => void;
+  /** What else can be done with the key: where a row has no room for it, it is reached from here. */
+  onOther: (kind: "rotate" | "disable") => void;
+  allowed: boolean;
+}
+
+export function PolicyDialog({ of, own, onClose, onDone, onOther, allowed }: PolicyDialogProps) {
   const t = useText(keysTexts);
   const shared = useText(common);
-  const [policy, setPolicy] = useState(() => indented(of.Policy));
+  const [policy, setPolicy] = useState(() => indentPolicy(of.Policy));
   const set = useAction(async () => {
     await call("SetAccessKeyPolicy", { AccessKey: of.AccessKey, Policy: policy.trim() });
     toast(t.policySet(of.AccessKey));
@@ -56,7 +63,7 @@ export function PolicyDialog({ of, own, onClose, onDone }: OfKey & { onDone: () 
     onDone();
     onClose();
   });
-  const readOnly = !isChangeable(of);
+  const readOnly = !allowed || !isChangeable(of);
   const broken = policyFault(policy, ACTION_NAMES) !== null;
   return (
     <Dialog
@@ -72,6 +79,16 @@ export function PolicyDialog({ of, own, onClose, onDone }: OfKey & { onDone: () 
       }
     >
       {readOnly && of.Source === "configuration" && <p className="muted">{t.readOnly}</p>}
+      {!readOnly && (
+        <div className="actions">
+          <Button small onClick={() => onOther("rotate")}>
+            {t.rotate}
+          </Button>
+          <Button small onClick={() => onOther("disable")}>
+            {t.disable}
+          </Button>
+        </div>
+      )}
       <PolicyEditor value={policy} onChange={setPolicy} readOnly={readOnly} />
       {!readOnly && <p className="muted">{t.policyNote}</p>}
       {!readOnly && own && <Warning>{t.policyOwn}</Warning>}
@@ -188,13 +205,4 @@ function Choice({ onClose, onDo, text, pending, disabled, danger }: ChoiceProps)
       </Button>
     </>
   );
-}
-
-/** JSON as people read it; another text as it is. */
-function indented(text: string): string {
-  try {
-    return text === "" ? "" : JSON.stringify(JSON.parse(text), null, 2);
-  } catch {
-    return text;
-  }
 }

@@ -30,7 +30,7 @@ export function RecordFilters({ records, limits, sizes = true, children }: { rec
       <div className="filters">
         <NamePicker chosen={records.chosen} />
         <TypedField label={t.stream} value={filters.stream} placeholder={t.allStreams} onSettle={(stream) => change({ stream })} />
-        <TimeRange value={records.range} spans={SPANS_SECONDS} onChange={records.setRange} fault={fault ? faults[fault] : undefined} />
+        <TimeRange value={records.range} spans={SPANS_SECONDS} onChange={records.setRange} />
         <Select
           label={t.order}
           value={filters.order}
@@ -54,6 +54,11 @@ export function RecordFilters({ records, limits, sizes = true, children }: { rec
           {t.show}
         </Button>
       </div>
+      {fault && (
+        <p className="fault" role="alert">
+          {faults[fault]}
+        </p>
+      )}
       <p className="small muted">{limits}</p>
     </section>
   );

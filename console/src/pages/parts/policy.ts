@@ -5,6 +5,8 @@ export const STATEMENTS_LIMIT = 100;
 export const PATTERNS_LIMIT_CHARACTERS = 10_240;
 const RESOURCE_PREFIX = "krn:ksc:kls:";
 const RESOURCE_PLACES = 6;
+// A text of JSON holds no line feed as such, so that those found in a list stand between its texts.
+const TEXT_LIST = /\[\n\s*"(?:[^"\\]|\\.)*"(?:,\n\s*"(?:[^"\\]|\\.)*")*\n\s*\]/g;
 const FIELDS = "Action,Effect,Resource";
 
 export type Template = "full" | "readOnly" | "oneSpace" | "banOnly" | "none";
@@ -135,8 +137,17 @@ function shortly(value: unknown): string {
   return (JSON.stringify(value) ?? "").slice(0, 80);
 }
 
+/** JSON as people read it: lists of texts on one line. A text that is no JSON stays as it is. */
+export function indentPolicy(text: string): string {
+  try {
+    return text === "" ? "" : print(JSON.parse(text));
+  } catch {
+    return text;
+  }
+}
+
 function print(statements: unknown): string {
-  return JSON.stringify(statements, null, 2);
+  return JSON.stringify(statements, null, 2).replace(TEXT_LIST, (list) => list.replace(/\s*\n\s*/g, " ").replace("[ ", "[").replace(/ \]$/, "]"));
 }
 
 /** How many statements a well-formed policy has; 0 for any other text. */

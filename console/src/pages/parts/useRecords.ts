@@ -19,8 +19,13 @@ export interface Records {
   change: (changes: Partial<HistoryFilters>) => void;
   chosen: ChosenNames;
   range: Range;
+  /** The moments that are asked for. */
+  start: number;
+  end: number;
   setRange: (range: Range) => void;
   fault: WindowFault | null;
+  /** The filters make a question that the service would take; an answer to an earlier one is not to be shown. */
+  asked: boolean;
   called: Called<History>;
   /** Asks again, for a window that reaches to now. */
   askAgain: () => void;
@@ -42,6 +47,7 @@ export function useRecords(action: string, rowsAPage?: number): Records {
   const fault = historyFault(start, end, asOf);
   const page = Math.max(0, Number(filters.page) || 0);
   const limit = rowsAPage ?? (Number(filters.rows) || Number(HISTORY_DEFAULTS.rows));
+  const asked = fault === null && areComplete(chosen.names) && !(chosen.called.loading && !chosen.spaces);
   const called = useCall<History>(
     action,
     {
@@ -53,15 +59,18 @@ export function useRecords(action: string, rowsAPage?: number): Records {
       Marker: page,
       Limit: limit,
     },
-    { enabled: fault === null && areComplete(chosen.names) && !(chosen.called.loading && !chosen.spaces) },
+    { enabled: asked },
   );
   return {
     filters,
     change,
     chosen,
     range,
+    start,
+    end,
     setRange: (next) => change(queryOf(next)),
     fault,
+    asked,
     called,
     askAgain: () => {
       setAsOf(nowSeconds());
