@@ -181,7 +181,7 @@ def axe_faults(page: Page) -> list[str]:
         page.evaluate(AXE.read_text())
     found = page.evaluate("() => axe.run(document, { resultTypes: ['violations'] })")
     return [
-        f"{rule['id']} ({rule['impact']}): {rule['help']}: {rule['nodes'][0]['html'][:200]}"
+        f"{rule['id']} ({rule['impact']}): {rule['nodes'][0]['failureSummary']}: {rule['nodes'][0]['html'][:200]}"
         for rule in found["violations"]
         if rule["impact"] in ("serious", "critical")
     ]
