@@ -188,8 +188,13 @@ def axe_faults(page: Page) -> list[str]:
 
 
 def sideways(page: Page) -> int:
-    """By how many pixels the document is wider than its window."""
-    width: int = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    """By how many pixels the document is wider than its window, once what follows a change of size has been drawn."""
+    width: int = page.evaluate(
+        """async () => {
+          for (let frame = 0; frame < 4; frame++) await new Promise(requestAnimationFrame);
+          return document.documentElement.scrollWidth - document.documentElement.clientWidth;
+        }"""
+    )
     return width
 
 
