@@ -1,5 +1,5 @@
 // Blacklist: who may not push, and for how long still; resuming, and banning by name.
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useMemo, useState } from "react";
 
 import { call, CallError } from "../api";
 import { liveStreams } from "../events";
@@ -32,7 +32,8 @@ import { useFilters } from "./parts/query";
 import { useNames } from "./parts/useNames";
 
 const ACTION = "GetBlacklist";
-const ASKED_EVERY_SECONDS = 10;
+// Others ban too; a list may hold 100,000 rows, which are megabytes.
+const ASKED_EVERY_SECONDS = 30;
 const DEFAULTS = { ...NO_NAMES, text: "" };
 const NOT_ON_THE_LIST = 8201;
 
@@ -209,9 +210,6 @@ function StreamAsked({ onClose, onNamed }: { onClose: () => void; onNamed: (stre
   const shared = useText(common);
   const [stream, setStream] = useState("");
   const [refused, setRefused] = useState(false);
-  const form = useRef<HTMLFormElement>(null);
-  // The dialog opens in its own effect, before this one, and then has the focus on its first control.
-  useEffect(() => form.current?.querySelector("input")?.focus(), []);
   function next(): void {
     if (isStreamName(stream.trim())) onNamed(stream.trim());
     else setRefused(true);
@@ -230,7 +228,6 @@ function StreamAsked({ onClose, onNamed }: { onClose: () => void; onNamed: (stre
       }
     >
       <form
-        ref={form}
         onSubmit={(event) => {
           event.preventDefault();
           next();

@@ -6,6 +6,7 @@ import { useLanguage, useText, type Language, type Translation } from "../i18n";
 import { common } from "../i18n/common";
 import { historyTexts } from "../i18n/pages/history";
 import { partsTexts } from "../i18n/pages/parts";
+import type { History as Answer } from "../model";
 import { href, navigate, streamHref } from "../route";
 import { Badge } from "../ui/Badge";
 import { ButtonLink } from "../ui/Button";
@@ -42,7 +43,7 @@ export default function History() {
         <Answered called={called} action={ACTION}>
           {(data) => (
             <>
-              <Records rows={recordsOf(data)} names={chosen.names} />
+              <Pushes data={data} names={chosen.names} />
               <Pager
                 page={page}
                 pages={pagesOf(data.Total, limit)}
@@ -57,10 +58,11 @@ export default function History() {
   );
 }
 
-function Records({ rows, names }: { rows: readonly PushRecord[]; names: Names }) {
+function Pushes({ data, names }: { data: Answer; names: Names }) {
   const t = useText(historyTexts);
   const words = useText(partsTexts);
   const language = useLanguage();
+  const rows = useMemo(() => recordsOf(data), [data]);
   const columns = useMemo(() => columnsOf(words, language, names), [words, language, names]);
   return (
     <Table
