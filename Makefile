@@ -8,7 +8,7 @@ API_FUZZ_SECONDS ?= 600
 INGEST_FUZZ_SECONDS ?= 600
 SOAK_SECONDS ?= 1800
 
-.PHONY: serve demo cluster test sdks test-e2e test-rest test-cluster check lint bench fuzz soak clean
+.PHONY: serve console check-console screenshots demo cluster test sdks test-e2e test-rest test-cluster check lint bench fuzz soak clean
 
 # The pinned, hash-checked dependencies; openkls itself is installed editable, without resolving again.
 $(VENV)/.serve: requirements/serve.txt pyproject.toml
@@ -21,8 +21,25 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.serve
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
+# The web console needs Node.js. Without it everything else is served, and /console/ says how to build it.
+CONSOLE := $(BIN)/python hatch_build.py
+
 serve: $(VENV)/.serve
+	@$(CONSOLE) --if-possible
 	exec $(BIN)/openkls serve
+
+console: $(VENV)/.serve
+	$(CONSOLE)
+
+# The front end by itself: types, lint, and the tests of its logic.
+check-console: $(VENV)/.serve
+	@$(CONSOLE) --if-possible
+	@if command -v npm >/dev/null; then cd console && npm run --silent check && npm --silent test; \
+	else echo "npm is not installed: the console is not checked"; fi
+
+# Every page of the console, light and dark, English and Chinese, wide and narrow, into build/screenshots.
+screenshots: $(VENV)/.dev console
+	$(BIN)/python -m tools.screenshots
 
 demo: $(VENV)/.dev
 	$(BIN)/python -m tools.demo
@@ -36,6 +53,7 @@ PYTEST := $(BIN)/python -m pytest
 COVERED := codec model domain
 
 test: $(VENV)/.dev
+	@$(CONSOLE) --if-possible
 	@set -e; for layer in $(COVERED); do \
 	  $(PYTEST) tests/$$layer --cov=openkls.$$layer --cov-branch --cov-fail-under=100 --cov-report=term-missing:skip-covered; \
 	done
@@ -67,7 +85,7 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 # Exactly what CI runs.
-check: lint
+check: lint check-console
 	$(MAKE) test
 	$(BIN)/python -m fuzz --seconds 3
 
@@ -89,4 +107,4 @@ soak: $(VENV)/.dev
 	$(BIN)/python -m tools.soak --seconds $(SOAK_SECONDS)
 
 clean:
-	rm -rf $(VENV) .bench build dist .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf console/node_modules src/openkls/console/static $(VENV) .bench build dist .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

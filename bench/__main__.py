@@ -21,6 +21,7 @@ BENCHES = {
     "cluster": "four nodes on one Redis: lists, claims, commands; a ban from one node to the other",
     "sdk": "what the Python SDK's signing costs, beside botocore's",
     "look": "what looking on costs: the list of all live streams, and the series",
+    "console": "10,000 live streams in the browser: first rows, long tasks while scrolling",
     "hls": "what HLS costs for each stream, beside nginx-rtmp",
 }
 

@@ -1,0 +1,193 @@
+"""The console's list of 10,000 live streams in a real Chromium: time to its first rows, long tasks while scrolling.
+
+The streams are registered in a server process as bench.api has them, each with a viewer and ten seconds of media, which
+then decay, so that every row changes with every update. The server has core 0, the browser core 1. A round opens the
+list in a new page of a logged-in browser and scrolls from its top to its end and back; while it scrolls, the server's
+updates come in. Figures are the page's own: the navigation's start to the first paint that holds rows, and the
+browser's `longtask` entries.
+
+Needs npm for the build of the console, and Chromium.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final
+
+from bench.api import ACCESS_KEY, CLIENT_CORE, CONFIG, SECRET_KEY, Server
+from tests import support_browser
+
+LIVE_STREAMS: Final = 10_000
+ROUNDS: Final = 3
+SCROLL_SECONDS: Final = 10.0
+PAINT_GOAL_MS: Final = 2000.0
+TASK_GOAL_MS: Final = 100.0
+ROWS_LIMIT_SECONDS: Final = 60.0
+
+# Runs before the page's own scripts.
+WATCH_SCRIPT: Final = """
+(() => {
+  const seen = { rows: 0, tasks: [], frames: [] };
+  Object.defineProperty(window, "openklsBench", { value: seen });
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) seen.tasks.push([entry.startTime, entry.duration]);
+  }).observe({ type: "longtask", buffered: true });
+  const look = () => {
+    const rows = document.querySelectorAll("main[data-page=live] [role=row] [role=gridcell], main[data-page=live] td");
+    // The frame after the one in which they were found has painted them.
+    if (rows.length > 20) requestAnimationFrame(() => { seen.rows = performance.now(); });
+    else requestAnimationFrame(look);
+  };
+  requestAnimationFrame(look);
+})();
+"""
+
+# Scrolls what scrolls by itself, a page's height at a time, as fast as frames come, there and back for so long.
+SCROLL_SCRIPT: Final = """
+async (seconds) => {
+  const scrolls = (element) => element.scrollHeight > element.clientHeight + 1000
+    && /auto|scroll/.test(getComputedStyle(element).overflowY);
+  const box = [...document.querySelectorAll("main *")].find(scrolls) ?? document.scrollingElement;
+  const height = box.scrollHeight - box.clientHeight;
+  const begin = performance.now(), frames = [];
+  let last = begin;
+  while (last - begin < seconds * 1000) {
+    const now = await new Promise(requestAnimationFrame);
+    frames.push(now - last);
+    last = now;
+    const at = ((now - begin) / (seconds * 500)) % 2;
+    box.scrollTop = height * (at < 1 ? at : 2 - at);
+  }
+  return { begin, end: last, height, frames, box: box.tagName };
+}
+"""
+
+NOT_SHOWN: Final = """
+Not shown: a network between server and browser, a screen with a graphics card (Chromium draws by software here), a
+machine whose second core is the browser's alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one opening of the list gave, in ms."""
+
+    paint: float
+    longest_before: float
+    longest_scrolling: float
+    long_tasks: int
+    """Above the goal, while scrolling."""
+    slow_frame: float
+    """The 99th percentile of the time between two frames."""
+    height: float
+
+
+def main(options: Sequence[str] = ()) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench console", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--streams", type=int, default=LIVE_STREAMS)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--seconds", type=float, default=SCROLL_SECONDS, help="of scrolling, in each round")
+    parser.add_argument("--profile", type=Path, help="write Chromium's CPU profile of the last round's scrolling here")
+    asked = parser.parse_args(list(options))
+    if (os.cpu_count() or 1) < 2:
+        sys.exit("bench console wants two cores: one for the server, one for the browser")
+    support_browser.build_console()
+    os.sched_setaffinity(0, {CLIENT_CORE})
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        path = folder / "openkls.toml"
+        path.write_text(CONFIG.format(folder=folder))
+        server = Server("OpenKLS", ["-m", "bench.api_server", "openkls", str(path)])
+        stack.callback(server.end)
+        server.order(f"fill {asked.streams}")
+        browser = stack.enter_context(support_browser.chromium())
+        visit = _logged_in(browser, server)
+        rounds = []
+        for number in range(1, asked.rounds + 1):
+            server.order("feed")
+            profile = asked.profile if number == asked.rounds else None
+            rounds.append(_round(visit, asked.seconds, profile))
+            print(f"  round {number}: {_told(rounds[-1])}", flush=True)
+        visit.end()
+    _print(rounds, asked.streams)
+    print(NOT_SHOWN)
+
+
+def _logged_in(browser: Any, server: Server) -> support_browser.Visit:
+    service: Any = SimpleNamespace(endpoint=f"http://127.0.0.1:{server.port}", api_port=server.port, play_port=0)
+    visit = support_browser.Visit(browser, service)
+    visit.context.set_default_timeout(ROWS_LIMIT_SECONDS * 1000)
+    visit.context.add_init_script(WATCH_SCRIPT)
+    visit.log_in(ACCESS_KEY, SECRET_KEY)
+    visit.page.close()
+    return visit
+
+
+def _round(visit: support_browser.Visit, seconds: float, profile: Path | None) -> Round:
+    page = visit.context.new_page()
+    try:
+        page.goto(f"{visit.base}#/live")
+        page.wait_for_function("() => openklsBench.rows > 0")
+        paint = page.evaluate("() => openklsBench.rows")
+        tasks = page.evaluate("() => openklsBench.tasks")
+        longest_before = max((duration for start, duration in tasks if start < paint), default=0.0)
+        session = visit.context.new_cdp_session(page)
+        if profile is not None:
+            session.send("Profiler.enable")
+            session.send("Profiler.setSamplingInterval", {"interval": 500})
+            session.send("Profiler.start")
+        scrolled = page.evaluate(SCROLL_SCRIPT, seconds)
+        if profile is not None:
+            profile.write_text(json.dumps(session.send("Profiler.stop")["profile"]))
+        # The observer is told at the end of the task that was long.
+        time.sleep(0.2)
+        tasks = page.evaluate("() => openklsBench.tasks")
+        scrolling = [duration for start, duration in tasks if start + duration > scrolled["begin"]]
+        frames = sorted(scrolled["frames"])
+        return Round(
+            paint,
+            longest_before,
+            max(scrolling, default=0.0),
+            sum(duration > TASK_GOAL_MS for duration in scrolling),
+            frames[int(len(frames) * 0.99)],
+            scrolled["height"],
+        )
+    finally:
+        page.close()
+
+
+def _told(each: Round) -> str:
+    return (
+        f"first rows after {each.paint:.0f} ms (longest task {each.longest_before:.0f});"
+        f" scrolling {each.height:,.0f} px: longest task {each.longest_scrolling:.0f} ms,"
+        f" {each.long_tasks} above {TASK_GOAL_MS:.0f}; p99 between frames {each.slow_frame:.0f} ms"
+    )
+
+
+def _print(rounds: list[Round], streams: int) -> None:
+    paint = statistics.median(each.paint for each in rounds)
+    longest = max(each.longest_scrolling for each in rounds)
+    print(f"  {streams:,} live streams, {len(rounds)} rounds")
+    print(f"  first rows: median {paint:.0f} ms, goal {PAINT_GOAL_MS:.0f}: {_judged(paint < PAINT_GOAL_MS)}")
+    print(
+        f"  longest task while scrolling: {longest:.0f} ms, goal {TASK_GOAL_MS:.0f}: {_judged(longest <= TASK_GOAL_MS)}"
+    )
+
+
+def _judged(good: bool) -> str:
+    return "met" if good else "MISSED"
+
+
+if __name__ == "__main__":
+    main()

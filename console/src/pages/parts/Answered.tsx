@@ -1,0 +1,22 @@
+// What stands where a call's answer goes: loading, a failure, or the answer.
+import type { ReactNode } from "react";
+
+import "./parts.css";
+import type { Called } from "../../hooks";
+import { Loading } from "../../ui/Empty";
+import { ErrorNote } from "../../ui/ErrorNote";
+
+export function Answered<T>({ called, action, children }: { called: Called<T>; action: string; children: (data: T) => ReactNode }) {
+  return (
+    <>
+      <ErrorNote error={called.error} action={action} onRetry={called.reload} />
+      {called.data !== undefined ? (
+        <div className="answered" aria-busy={called.loading || undefined}>
+          {children(called.data)}
+        </div>
+      ) : (
+        called.loading && <Loading />
+      )}
+    </>
+  );
+}
