@@ -13,6 +13,7 @@ from openkls.control.callbacks import (
     POLL_SECONDS,
     PROBES_LIMIT,
     PURGE_SECONDS,
+    RESIGN_SECONDS,
     SEND_SECONDS,
     SENDS_LIMIT,
     SENDS_PER_TARGET_LIMIT,
@@ -356,6 +357,21 @@ def test_end_waits_for_no_server_that_hangs(delivery: Delivery) -> None:
     assert closing.done()
     assert delivery.callbacks.in_flight == 0
     assert delivery.outbox.rows, "it is still to be told"
+
+
+def test_end_waits_for_no_store_that_hangs(delivery: Delivery) -> None:
+    delivery.tell()
+    delivery.loop.advance(1)
+    delivery.stop()
+
+    async def hangs(*_: object) -> None:
+        await asyncio.sleep(1000)
+
+    delivery.outbox.spaces = hangs  # type: ignore[method-assign, assignment]
+    delivery.outbox.resign = hangs  # type: ignore[method-assign, assignment]
+    closing = delivery.loop.create_task(delivery.callbacks.close())
+    delivery.loop.advance(FAREWELL_SECONDS + RESIGN_SECONDS + 0.1)
+    assert closing.done()
 
 
 def test_end_waits_for_no_store_that_is_away(delivery: Delivery) -> None:

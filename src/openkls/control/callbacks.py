@@ -60,6 +60,7 @@ WARN_SECONDS: Final = 60.0
 PURGE_SECONDS: Final = 3600.0
 # At the end, for the events of the sessions that end with the process. Of the 10 s of a stop.
 FAREWELL_SECONDS: Final = 1.5
+RESIGN_SECONDS: Final = 0.5
 
 
 class Callbacks:
@@ -147,8 +148,9 @@ class Callbacks:
         await asyncio.gather(*left, return_exceptions=True)
         if self._led_at is not None:
             self._led_at = None
-            with contextlib.suppress(StoreUnavailable):
-                await self._outbox.resign(self._owner)
+            with contextlib.suppress(TimeoutError, StoreUnavailable):
+                async with asyncio.timeout(RESIGN_SECONDS):
+                    await self._outbox.resign(self._owner)
 
     # -- a round
 
