@@ -20,6 +20,7 @@ BENCHES = {
     "cluster": "four nodes on one Redis: lists, claims, commands; a ban from one node to the other",
     "sdk": "what the Python SDK's signing costs, beside botocore's",
     "metrics": "what a scrape costs, and a line of the access log",
+    "look": "what looking on costs: the list of all live streams, and the series",
     "hls": "what HLS costs for each stream, beside nginx-rtmp",
 }
 
