@@ -14,6 +14,7 @@ BENCHES = {
     "api": "signed requests a second on one core, beside a bare aiohttp server",
     "forbid": "from a ForbidStream's last byte to the closed sockets of publisher and viewers",
     "store": "the embedded store: bans, sessions, pages",
+    "callbacks": "what a publish costs with callbacks beside one without, and events delivered a second",
     "history": "pages of history, 500 thousand rows against 5 million and 50 million",
     "fanout": "what a viewer costs, beside nginx-rtmp and Node-Media-Server",
     "ingest": "what a publisher costs, beside nginx-rtmp and Node-Media-Server",

@@ -33,6 +33,16 @@ def test_a_file_in_the_folder_comes_before_the_data_folders(run: Run, folder: Pa
     assert "OK: openkls.toml" in run("check-config").stdout
 
 
+def test_the_server_that_is_told_is_named_without_its_path_and_keys(run: Run, folder: Path) -> None:
+    (folder / "openkls.toml").write_text(
+        '[[account]]\nid = "1"\n[[account.space]]\nunique_name = "demo"\n'
+        'callback_url = "https://hooks.example:8443/told?token=secret"\ncallback_keys = ["secret"]\n'
+    )
+    result = run("check-config")
+    assert "; tells hooks.example:8443" in result.stdout
+    assert "secret" not in result.output
+
+
 def test_the_key_at_fault_is_named(run: Run, folder: Path) -> None:
     (folder / "openkls.toml").write_text('[play]\nmerge_ms = "150"\n')
     result = run("check-config")

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 
@@ -20,7 +20,7 @@ from openkls.control.callbacks import (
     WARN_SECONDS,
     Callbacks,
 )
-from openkls.domain.callbacks import GIVE_UP_SECONDS, CallbackTarget, Outcome, Told
+from openkls.domain.callbacks import GIVE_UP_SECONDS, Callback, CallbackTarget, Outcome, Told
 from openkls.domain.errors import StoreUnavailable
 from support_control import EPOCH, VirtualLoop
 from support_outbox import MemoryOutbox, Post
@@ -68,6 +68,7 @@ def delivery() -> Iterator[Delivery]:
     yield made
     made.loop.bury()
     assert not made.loop.faults
+    assert not made.post.overlaps
 
 
 def test_events_of_a_stream_are_told_one_after_the_other(delivery: Delivery) -> None:
@@ -86,6 +87,15 @@ def test_new_event_is_told_at_once(delivery: Delivery) -> None:
     number = delivery.tell()
     delivery.loop.advance(0.1)
     assert delivery.post.times(number)[0] <= 100.6
+
+
+def test_event_under_way_is_not_begun_again(delivery: Delivery) -> None:
+    delivery.post.answers[URL] = None
+    numbers = []
+    for stream in "abc":
+        numbers.append(delivery.tell(stream))
+        delivery.loop.advance(0.5)
+    assert delivery.post.numbers() == numbers
 
 
 def test_failed_event_is_tried_again_with_a_growing_pause_and_holds_up_its_stream_only(delivery: Delivery) -> None:
@@ -298,20 +308,19 @@ def test_two_processes_never_tell_of_one_stream_at_once(delivery: Delivery) -> N
     running.cancel()
 
 
-def test_no_attempt_is_begun_that_might_outlast_the_lease(delivery: Delivery) -> None:
-    delivery.post.answers[URL] = FAILED
-    delivery.tell("a")
-    delivery.loop.advance(1)
-    renew = delivery.outbox.lead
+@pytest.mark.parametrize(("late_seconds", "begun"), [(7.9, 1), (8.1, 0)])
+def test_no_attempt_is_begun_that_might_outlast_the_lease(delivery: Delivery, late_seconds: float, begun: int) -> None:
+    assert LEASE_SECONDS - SEND_SECONDS - SKEW_SECONDS == 8
+    ask = delivery.outbox.due
 
-    async def hangs(owner: str, now: int, seconds: int) -> bool:
-        await asyncio.sleep(1000)
-        return await renew(owner, now, seconds)
+    async def late(now: int, room: Mapping[str, int]) -> list[Callback]:
+        await asyncio.sleep(late_seconds)
+        return await ask(now, room)
 
-    delivery.outbox.lead = hangs  # type: ignore[method-assign]
-    lapses = delivery.outbox.lease_until - EPOCH
-    delivery.loop.advance(100)
-    assert max(at for at, _, _ in delivery.post.sent) + SEND_SECONDS + SKEW_SECONDS <= lapses + 1
+    delivery.outbox.due = late  # type: ignore[method-assign]
+    delivery.tell()
+    delivery.loop.advance(late_seconds + 0.05)
+    assert len(delivery.post.sent) == begun
 
 
 def test_process_that_lost_its_lease_begins_nothing(delivery: Delivery) -> None:

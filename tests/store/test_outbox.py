@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +15,9 @@ from openkls.domain.callbacks import Callback, Event
 from openkls.domain.errors import StoreUnavailable
 from openkls.domain.keys import StreamKey
 from openkls.domain.session import BreakCode, HistoryRow, Reason, SessionFacts
-from openkls.store import Store, outbox
+from openkls.store import Store, open_store, outbox
 from openkls.store.tables import history, open_sessions
-from support_store import KEY, NOON, build_facts, build_row
+from support_store import KEY, NOON, SECRET, build_facts, build_row
 
 Reopen = Callable[[], Awaitable[Store]]
 PARAM = '{"a": "1"}'
@@ -318,6 +319,39 @@ async def test_events_of_many_writers_keep_their_order_in_each_stream(store: Sto
     for event in await waiting(store):
         places.setdefault(event.name.stream, []).append(json.loads(event.body)["Place"])
     assert places == {f"s{number}": list(range(20)) for number in range(5)}
+
+
+async def test_of_two_processes_nobody_sees_a_higher_number_of_a_space_first(
+    url: str, tmp_path: Path, store: Store
+) -> None:
+    """Two writers of one space and its stream, and a reader beside them: what it has not seen has a higher number."""
+    other = await open_store(url, tmp_path, SECRET, deadline_seconds=20)
+    over = False
+
+    async def write(of: Store, process: str) -> None:
+        for number in range(60):
+            event = Event(KEY.name, {"Process": process, "Place": number})
+            await of.writer.write(lambda _, event=event: of.announcements.add(event))
+
+    async def read() -> None:
+        seen: list[int] = []
+        while not over:
+            found = [each.number for each in await waiting(store)]
+            assert found[: len(seen)] == seen
+            seen = found
+
+    try:
+        reading = asyncio.create_task(read())
+        await asyncio.gather(write(store, "one"), write(other, "two"), *(write(other, f"p{n}") for n in range(4)))
+        over = True
+        await reading
+    finally:
+        await other.close()
+    places: dict[str, list[int]] = {}
+    for body in await said(store):
+        places.setdefault(body["Process"], []).append(body["Place"])
+    assert places == {process: list(range(60)) for process in ("one", "two", "p0", "p1", "p2", "p3")}
+    assert (await counts(store))[0] == 360
 
 
 # -- dead letters ----------------------------------------------------------------------------------------------------

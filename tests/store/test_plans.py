@@ -5,7 +5,7 @@ from sqlalchemy import Connection
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.base import Executable
 
-from openkls.store import Store
+from openkls.store import Store, outbox
 from openkls.store.blacklist import _since
 from openkls.store.counts import _look
 from openkls.store.history import _old
@@ -70,3 +70,14 @@ async def test_counts_are_found_by_their_key(store: Store) -> None:
     assert [step for step in plan if "history_counts" in step] == [search] * 5
     plan = await explain(store, _look, streams=["a", "b", "c"])
     assert plan == [f"SEARCH history_counts USING PRIMARY KEY ({of} AND start=?)"]
+
+
+async def test_events_are_found_by_the_index_meant_for_each_however_many_wait(store: Store) -> None:
+    of_stream = "callback_waiting (unique_name=? AND app=? AND stream=?)"
+    assert any("callback_due (unique_name=? AND next_try" in step for step in await explain(store, outbox._due))
+    assert not any("ORDER BY" in step for step in await explain(store, outbox._due))
+    for statement in (outbox._add, outbox._promote):
+        steps = await explain(store, statement)
+        assert any(of_stream in step for step in steps), steps
+        assert not any(step.startswith("SCAN") and "CONSTANT" not in step for step in steps), steps
+    assert any("callback_dead (unique_name=?" in step for step in await explain(store, outbox._oldest_dead))

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from openkls.domain.audit import AuditEntry, AuditQuery, Author
+from openkls.domain.callbacks import Event
 from openkls.domain.session import BreakCode
 from openkls.store import Seal, SetupError, Store, bulk, move, open_database, open_store, read_stats, upgrade
 from openkls.store.tables import METADATA
@@ -55,6 +56,9 @@ def test_stats_of_an_empty_database_say_so(tmp_path: Path) -> None:
 async def test_moved_store_is_the_same_and_goes_on(postgres_url: str, tmp_path: Path) -> None:
     source = await open_store(URL, tmp_path, SECRET, deadline_seconds=20)
     await fill(source)
+    for _ in range(3):
+        await source.writer.write(lambda _: source.announcements.add(Event(KEY.name, {})))
+    first, _, last = waiting = await source.outbox.listed(False, 0, 10)
     expected = await source.history.page(build_query(limit=5000))
     bans, keys, audit = (
         await source.blacklist.since(0),
@@ -79,7 +83,13 @@ async def test_moved_store_is_the_same_and_goes_on(postgres_url: str, tmp_path: 
     assert (await target.blacklist.since(0), await target.keys.since(0)) == (bans, keys)
     assert await target.audit.read(AuditQuery()) == audit
     await check_exact(target)
+    assert await target.outbox.listed(False, 0, 10) == waiting
     # Numbers and versions go on where they were.
+    await target.writer.write(lambda _: target.announcements.add(Event(KEY.name, {})))
+    await target.outbox.done(first)
+    assert [each.number for each in await target.outbox.due(NOON, {KEY.unique_name: 9})] == [first.number + 1]
+    assert (await target.outbox.listed(False, 0, 10))[-1].number == last.number + 1
+    assert await target.outbox.lead("boot1", NOON, 15)
     await target.audit.append(ENTRY)
     assert (await target.audit.read(AuditQuery(limit=1)))[0].number == audit[0].number + 1
     assert (await target.keys.create("1", "AK2", "s", NOON)).version == keys[-1].version + 1

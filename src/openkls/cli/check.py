@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -69,7 +70,9 @@ def _space(space: Space) -> str:
     apps = ", ".join(space.apps) or "any app"
     doors = ", ".join(_domain(door) for door in space.doors) or "nothing (no publish domain)"
     windows = ", ".join(_domain(domain) for domain in space.play_domain) or "addresses only"
-    return f"  space {space.unique_name} ({apps}): push to {doors}; play from {windows}"
+    # The host alone: the rest of the URL may hold a secret.
+    told = f"; tells {urlsplit(space.callback_url).netloc}" if space.callback_url else ""
+    return f"  space {space.unique_name} ({apps}): push to {doors}; play from {windows}{told}"
 
 
 def _domain(domain: PublishDomain | PlayDomain) -> str:

@@ -88,16 +88,18 @@ _known = exists().where(
 )
 
 
-def _unless_known(table: Table) -> Any:
-    values = (bindparam(column.name, type_=column.type) for column in table.columns)
-    names = [column.name for column in table.columns]
+def _unless_known(table: Table, without: str = "") -> Any:
+    columns = [column for column in table.columns if column.name != without]
+    values = (bindparam(column.name, type_=column.type) for column in columns)
+    names = [column.name for column in columns]
     return insert(table).from_select(names, select(*values).where(~_known)).on_conflict_do_nothing()
 
 
-_add_open = _unless_known(open_sessions).execution_options(preserve_rowcount=True)
+_add_open = _unless_known(open_sessions, without="pub_param")
+# How many rows an INSERT made is otherwise not kept.
+_add_told = _unless_known(open_sessions).execution_options(preserve_rowcount=True)
 _told_param = select(open_sessions.c.pub_param).where(open_sessions.c.session_id == bindparam("session"))
 _drop_open = delete(open_sessions).where(open_sessions.c.session_id == bindparam("session"))
-# How many rows an INSERT made is otherwise not kept.
 _add_row = _unless_known(history).execution_options(preserve_rowcount=True)
 
 # FOR UPDATE says nothing to SQLite; elsewhere it keeps two nodes from ending the same sessions.
@@ -328,10 +330,11 @@ class HistoryStore:
                 return purged
 
     def _add_open(self, connection: Connection, facts: SessionFacts) -> None:
-        told = self._announcements.wants(facts.key.unique_name)
-        pub_param = (facts.pub_param or NO_PARAM) if told else None
-        added = connection.execute(_add_open, _fact_params(facts) | {"pub_param": pub_param}).rowcount
-        if told and added:
+        if not self._announcements.wants(facts.key.unique_name):
+            connection.execute(_add_open, _fact_params(facts))
+            return
+        pub_param = facts.pub_param or NO_PARAM
+        if connection.execute(_add_told, _fact_params(facts) | {"pub_param": pub_param}).rowcount:
             self._announcements.add(tell_start(facts, pub_param))
 
     def _close(self, connection: Connection, row: HistoryRow) -> None:
