@@ -72,6 +72,7 @@ def test_defaults_are_the_documented_ones() -> None:
             "tls_key": "",
             "trusted_proxies": [],
         },
+        "console": {"enabled": True, "hosts": [], "idle_minutes": 30},
         "rtmp": {"listen": "127.0.0.1:1935"},
         "play": {"listen": "127.0.0.1:8081", "merge_ms": 150, "by_address": True, "republish_grace_seconds": 5.0},
         "store": {"url": "sqlite:///openkls.db", "secret_file": "", "retention_days": 90},
@@ -98,6 +99,10 @@ listen = "[::]:1936"
 listen = ":8000"
 merge_ms = 0
 by_address = false
+[console]
+enabled = false
+hosts = ["kls.example.com"]
+idle_minutes = 1440
 [store]
 url = "sqlite:///other.db"
 secret_file = "/etc/openkls.secret"
@@ -170,6 +175,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
             "node": "192.0.2.1",
         },
         "api": {"listen": "0.0.0.0:80", "tls_listen": "", "tls_certificate": "", "tls_key": "", "trusted_proxies": []},
+        "console": {"enabled": False, "hosts": ["kls.example.com"], "idle_minutes": 1440},
         "rtmp": {"listen": "[::]:1936"},
         "play": {"listen": ":8000", "merge_ms": 0, "by_address": False, "republish_grace_seconds": 5.0},
         "store": {"url": "sqlite:///other.db", "secret_file": "/etc/openkls.secret", "retention_days": 61},
@@ -311,7 +317,7 @@ def test_environment_replaces_any_key_of_a_section(tmp_path: Path) -> None:
             config = load(None, {f"OPENKLS_{section.upper()}__{field.name.upper()}": text})
             assert getattr(getattr(config, section), field.name) == value, name
             count += 1
-    assert count == 27
+    assert count == 30
 
 
 @pytest.mark.parametrize(
@@ -543,6 +549,11 @@ def test_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
         ("[api]\ntls_listen = ':443'\ntls_certificate = 'c.pem'", "api.tls_key: api.tls_listen needs it"),
         ("[api]\ntrusted_proxies = ['10.0.0.0/8', '10.0.0.1/8']", "api.trusted_proxies: '10.0.0.1/8': "),
         ("[api]\ntrusted_proxies = ['proxy.local']", "api.trusted_proxies: 'proxy.local': "),
+        ("[console]\nhosts = ['kls.local:8080']", "console.hosts: 'kls.local:8080' is no host name"),
+        ("[console]\nhosts = ['*.local']", "console.hosts: '*.local' is no host name"),
+        ("[console]\nhosts = ['']", "console.hosts: '' is no host name"),
+        ("[console]\nidle_minutes = 0", "console.idle_minutes: 1 to 1440 expected"),
+        ("[console]\nidle_minutes = 1441", "console.idle_minutes: 1 to 1440 expected"),
         ("[cluster]\nurl = 'localhost:6379'", "cluster.url: redis://host:6379/0 (or rediss:// or unix://) expected"),
         ("[cluster]\nurl = 'redis://localhost'", "cluster.url: all nodes share one store, and store.url names a file"),
         (

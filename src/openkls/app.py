@@ -27,11 +27,16 @@ from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from openkls import config, store
+from openkls.api import pipeline
+from openkls.api.auth import hold_back_caller
 from openkls.api.ledger import Ledger
 from openkls.api.listener import Site, listen
 from openkls.api.services import Services
 from openkls.api.tls import Certificate, CertificateError
-from openkls.config import Address, Config, ConfigError, join_address, parse_address, parse_advertised
+from openkls.api.wire import Answer
+from openkls.config import Address, Config, ConfigError, join_address, normal_host, parse_address, parse_advertised
+from openkls.console import Console
+from openkls.console import Ports as ConsolePorts
 from openkls.control.admit import Admission
 from openkls.control.audit import AuditTrail
 from openkls.control.callbacks import Callbacks
@@ -40,7 +45,7 @@ from openkls.control.finish import Endings
 from openkls.control.forbid import Forbids
 from openkls.control.journal import Journal
 from openkls.control.keypairs import KeyPairs
-from openkls.control.keyring import KeyRing, clash_error
+from openkls.control.keyring import Credential, KeyRing, clash_error
 from openkls.control.live import LiveStreams
 from openkls.control.membership import Membership
 from openkls.control.reconcile import DAY_SECONDS, Reconcile
@@ -475,6 +480,9 @@ async def _listen_api(
     sites: dict[str, Site] = {**meters}
     parts = rules.parts
     parts.ledger, parts.backoff, parts.api_cap = services.ledger, services.backoff, services.cap
+    console = None
+    if settings.console.enabled:
+        console = sites["/console"] = Console(console_ports(settings, services))
 
     async def open_api(certificate: Certificate | None, address: Address) -> Address:
         listener = await listen(services, address, certificate, sites)
@@ -483,14 +491,49 @@ async def _listen_api(
         return listener.address
 
     plain = await _listening(partial(open_api, None), settings.api.listen, "api.listen")
-    if not settings.api.tls_listen:
-        return plain, None
-    try:
-        certificate = Certificate(Path(settings.api.tls_certificate), Path(settings.api.tls_key))
-    except CertificateError as error:
-        raise ConfigError(f"api.{error.key}: {error}") from error
-    parts.certificate = certificate
-    return plain, await _listening(partial(open_api, certificate), settings.api.tls_listen, "api.tls_listen")
+    secured = None
+    if settings.api.tls_listen:
+        try:
+            certificate = Certificate(Path(settings.api.tls_certificate), Path(settings.api.tls_key))
+        except CertificateError as error:
+            raise ConfigError(f"api.{error.key}: {error}") from error
+        parts.certificate = certificate
+        secured = await _listening(partial(open_api, certificate), settings.api.tls_listen, "api.tls_listen")
+    if console is not None:
+        # Before the listeners: they wait for what is being answered, and an event stream is.
+        stack.push_async_callback(console.close)
+    return plain, secured
+
+
+def console_ports(settings: Config, services: Services) -> ConsolePorts:
+    """What the console is handed of the API: nothing that is not there for a signed request too."""
+    keys = services.keys
+
+    def call(
+        credential: Credential, query: str, body: bytes | None, client_ip: str, is_metered: bool = True
+    ) -> Awaitable[Answer]:
+        made = pipeline.session_call(credential, query, body, client_ip, is_metered)
+        return pipeline.answer_call(services, made)
+
+    def rights(credential: Credential, query: str, client_ip: str) -> Answer | None:
+        return pipeline.session_refusal(services, pipeline.session_call(credential, query, b"", client_ip))
+
+    return ConsolePorts(
+        find_key=keys.find,
+        is_disabled=lambda account_id: account_id in keys.disabled_accounts,
+        call=call,
+        rights=rights,
+        hold_back=partial(hold_back_caller, services),
+        play_names=services.directory.play_names,
+        clock=services.clock,
+        monotonic=services.monotonic,
+        region=services.region,
+        version=version("openkls"),
+        play_port=services.play_port,
+        hosts=tuple(normal_host(name) for name in settings.console.hosts),
+        idle_seconds=settings.console.idle_minutes * 60.0,
+        trusted_proxies=settings.api.trusted_networks,
+    )
 
 
 async def _listening(open_port: Callable[[Address], Awaitable[Address]], text: str, key: str) -> Address:

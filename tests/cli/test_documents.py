@@ -48,6 +48,7 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)(?:#[^)]*)?\)")
 STRUCTS: dict[str, type[msgspec.Struct]] = {
     "[server]": config.Server,
     "[api]": config.Api,
+    "[console]": config.Console,
     "[rtmp]": config.Rtmp,
     "[play]": config.Play,
     "[store]": config.StoreSection,

@@ -54,6 +54,12 @@ def test_https_is_told_of_where_it_is_spoken(tree: config.Config) -> None:
     assert "  https://127.0.0.1:8443" in text(tree, endpoints=secured)
 
 
+def test_the_console_is_told_of_where_there_is_one(tree: config.Config) -> None:
+    assert "  console     http://127.0.0.1:8080/console/" in text(tree)
+    without = msgspec.structs.replace(tree, console=config.Console(enabled=False))
+    assert "console" not in text(without)
+
+
 def test_a_domain_that_resolves_nowhere_is_named_in_the_url(tree: config.Config) -> None:
     told = text(with_space(tree, publish_domains=("push.example.com",)))
     assert "rtmp://127.0.0.1:1935/live/test?vhost=push.example.com" in told

@@ -252,6 +252,21 @@ def test_canonical_request_has_six_parts():
     assert text == f"GET\n/\na=1\nhost:h\nx-none:\n\nhost;x-none\n{HEX}"
 
 
+def test_string_to_sign_is_what_the_signature_is_the_mac_of():
+    canonical = sigv4.canonical_request("GET", "", "a=1", [("Host", "h")], ["host"], HEX)
+    text = sigv4.string_to_sign(canonical, "20260131T235959Z", "20260131", "r", "kls")
+    hashed = sha256(canonical.encode()).hexdigest()
+    assert text == f"AWS4-HMAC-SHA256\n20260131T235959Z\n20260131/r/kls/aws4_request\n{hashed}"
+    key = sigv4.signing_key("secret", "20260131", "r", "kls")
+    request = sigv4.SignedRequest("GET", "/", "a=1", [("Host", "h")])
+    headers = [*request.headers, ("X-Amz-Date", "20260131T235959Z")]
+    empty = sha256(b"").hexdigest()
+    canonical = sigv4.canonical_request("GET", "/", "a=1", headers, ["host", "x-amz-date"], empty)
+    text = sigv4.string_to_sign(canonical, "20260131T235959Z", "20260131", "r", "kls")
+    signed = sigv4.sign(request, "AK", "secret", "r", "kls", "20260131T235959Z")["Authorization"]
+    assert signed.endswith(hmac.new(key, text.encode(), "sha256").hexdigest())
+
+
 def test_signing_key_is_the_one_of_the_aws_documentation():
     key = sigv4.signing_key("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "20120215", "us-east-1", "iam")
     assert key.hex() == "f4780e2d9f65fa895f9c67b32ce1baf0b0d8a43505a000a1a9e090d414db404d"

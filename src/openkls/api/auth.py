@@ -117,15 +117,21 @@ def _resource(services: Services, call: Call) -> Resource:
 
 async def hold_back(services: Services, call: Call) -> None:
     """Count a refusal, and let the time pass for which its answer is to be held back."""
-    backoff = services.backoff
-    access_key = call.claim.authorization.access_key
-    delay_seconds = backoff.refuse(access_key, call.client_ip, services.monotonic())
-    if not delay_seconds:
-        return
-    if not backoff.hold():
+    if not await hold_back_caller(services, call.claim.authorization.access_key, call.client_ip):
         call.closes = True
-        return
+
+
+async def hold_back_caller(services: Services, access_key: str, client_ip: str) -> bool:
+    """Count a refusal of a key's claim from an address, and let the time pass for which its answer is to be held back.
+    False when too many wait already: the answer goes out at once, and its connection is to end with it."""
+    backoff = services.backoff
+    delay_seconds = backoff.refuse(access_key, client_ip, services.monotonic())
+    if not delay_seconds:
+        return True
+    if not backoff.hold():
+        return False
     try:
         await services.pause(delay_seconds)
     finally:
         backoff.let_go()
+    return True

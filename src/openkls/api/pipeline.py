@@ -2,6 +2,9 @@
 
 Rule: the order is the table STEPS and nowhere else (contract, 4); whatever a step or an action raises becomes an
 answer in `answer_call`, the one error boundary.
+
+Who has logged in has proved who they are already: their calls take SESSION_STEPS, which are STEPS without those of a
+signature, and none of the others is left out.
 """
 
 import asyncio
@@ -14,8 +17,10 @@ from openkls import model
 from openkls.api import access, audit, auth, wire
 from openkls.api.actions import blacklist, history, keypairs, live, metrics, nodes, realtime, spaces, trail, urls
 from openkls.api.services import Place, Services
-from openkls.api.wire import Answer, Call
-from openkls.codec.sigv4 import MAX_QUERY_PARAMETERS, header_value
+from openkls.api.wire import Answer, Call, Way
+from openkls.codec.sigv4 import MAX_QUERY_PARAMETERS, SignedRequest, header_value
+from openkls.control import ids
+from openkls.control.keyring import Credential
 from openkls.domain.errors import BusinessError, GatewayError, StoreTimeout, StoreUnavailable
 from openkls.domain.rates import retry_after_seconds
 
@@ -32,6 +37,12 @@ OVER_THE_SPEED_LIMIT: Final = 9016
 # who looks on takes nothing from the programs that work. The names are few, else every name would be a new allowance.
 BUCKET_HEADER: Final = "x-openkls-bucket"
 BUCKETS: Final = frozenset(("top", "console"))
+# Of a call that a session makes: the answer is JSON, in a bucket of the console's own.
+SESSION_HEADERS: Final = (
+    ("Content-Type", "application/json"),
+    ("Accept", "application/json"),
+    (BUCKET_HEADER, "console"),
+)
 
 
 def check_size(services: Services, call: Call) -> None:
@@ -144,6 +155,20 @@ STEPS: Final[tuple[Step, ...]] = (
     check_dry_run,
 )
 
+_OF_A_SIGNATURE: Final = frozenset(
+    (auth.read_claim, auth.find_key, auth.check_time, auth.check_scope, auth.check_signature)
+)
+SESSION_STEPS: Final = tuple(step for step in STEPS if step not in _OF_A_SIGNATURE)
+# What is sent to a session again and again, at a pace of its sender's, is no call that counts.
+UNMETERED_STEPS: Final = tuple(step for step in SESSION_STEPS if step is not check_rate)
+STEPS_OF: Final[Mapping[Way, tuple[Step, ...]]] = {
+    Way.SIGNED: STEPS,
+    Way.SESSION: SESSION_STEPS,
+    Way.UNMETERED: UNMETERED_STEPS,
+}
+# Whether a session's key may call an action at all. None of them has to wait for anybody.
+RIGHTS_STEPS: Final = SESSION_STEPS[: SESSION_STEPS.index(check_rate)]
+
 ACTIONS: Final[Mapping[str, Action]] = {
     "ListRealtimeStreamsInfo": realtime.list_realtime_streams,
     "ListRealtimePubStreamsInfo": realtime.list_realtime_pub_streams,
@@ -194,9 +219,31 @@ async def _answer_audited(services: Services, call: Call) -> Answer:
     return answer
 
 
+def session_call(
+    credential: Credential, query: str, body: bytes | None, client_ip: str, is_metered: bool = True
+) -> Call:
+    """A call of who has logged in with a key: ``query`` names the action, ``body`` is JSON (None: over the limit). Its
+    RequestId is that of the request it is made for. One that is not metered is held against no request rate."""
+    request = SignedRequest("POST", "/", query, SESSION_HEADERS, body or b"")
+    way = Way.SESSION if is_metered else Way.UNMETERED
+    call = Call(request, ids.request_id.get(), oversized=body is None, client_ip=client_ip, way=way)
+    call.credential = credential
+    return call
+
+
+def session_refusal(services: Services, call: Call) -> Answer | None:
+    """What a `session_call` is refused with whatever its parameters are, None where it may be made; nothing is done."""
+    try:
+        for step in RIGHTS_STEPS:
+            step(services, call)
+    except GatewayError as error:
+        return _refuse(call, error)
+    return None
+
+
 async def _answer(services: Services, call: Call) -> Answer:
     try:
-        for step in STEPS:
+        for step in STEPS_OF[call.way]:
             rest = step(services, call)
             if rest is not None:
                 await rest

@@ -39,6 +39,7 @@ def welcome(
         "",
         f"  API         http://{api}   region {tree.server.region}, service kls",
         *([f"              https://{authority(reachable(secured.host), secured.port)}"] if secured else []),
+        *([f"  console     http://{api}/console/"] if tree.console.enabled else []),
         f"  RTMP        rtmp://{rtmp}",
         f"  HTTP-FLV    http://{play}   and HLS",
         *_keys(tree, path, on_terminal),

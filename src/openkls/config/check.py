@@ -13,7 +13,19 @@ from openkls.config.names import (
     parse_advertised,
     parse_network,
 )
-from openkls.config.tree import Account, Api, Cluster, Config, Key, Log, Metrics, PlayDomain, PublishDomain, Space
+from openkls.config.tree import (
+    Account,
+    Api,
+    Cluster,
+    Config,
+    Console,
+    Key,
+    Log,
+    Metrics,
+    PlayDomain,
+    PublishDomain,
+    Space,
+)
 
 # What examples and tutorials carry; a service must never come up with one of them (security class 14).
 PLACEHOLDER_SECRETS = frozenset({"", "..."})
@@ -26,6 +38,8 @@ RETENTION_MIN_DAYS = 61
 PER_STREAM_LIMIT = 500
 # How long viewers may be kept on a stream that is gone; beyond this nobody watches a still picture.
 GRACE_MAX_SECONDS = 60
+# A day: who looks at the console less often logs in again.
+IDLE_MAX_MINUTES = 24 * 60
 
 
 def check(config: Config) -> None:
@@ -38,6 +52,7 @@ def check(config: Config) -> None:
         parse_address(text, key)
     _check_tls(config.api)
     _check_networks("api.trusted_proxies", config.api.trusted_proxies)
+    _check_console(config.console)
     try:
         ZoneInfo(config.server.timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
@@ -182,6 +197,14 @@ def _check_tls(api: Api) -> None:
     for key, text in (("tls_certificate", api.tls_certificate), ("tls_key", api.tls_key)):
         if not text:
             raise ConfigError(f"api.{key}: api.tls_listen needs it; `openkls cert` makes one for development")
+
+
+def _check_console(console: Console) -> None:
+    for name in console.hosts:
+        if not HOST_NAME.fullmatch(normal_host(name)) or ":" in name:
+            raise ConfigError(f"console.hosts: {name!r} is no host name; a name without port expected")
+    if not 1 <= console.idle_minutes <= IDLE_MAX_MINUTES:
+        raise ConfigError(f"console.idle_minutes: 1 to {IDLE_MAX_MINUTES} expected")
 
 
 def _check_relay(cluster: Cluster) -> None:

@@ -40,6 +40,14 @@ class Api(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return tuple(parse_network(text) for text in self.trusted_proxies)
 
 
+class Console(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``[console]``."""
+
+    enabled: bool = True
+    hosts: tuple[str, ...] = ()
+    idle_minutes: int = 30
+
+
 class Rtmp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``[rtmp]``."""
 
@@ -195,6 +203,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     server: Server = Server()
     api: Api = Api()
+    console: Console = Console()
     rtmp: Rtmp = Rtmp()
     play: Play = Play()
     store: StoreSection = StoreSection()

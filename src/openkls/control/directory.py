@@ -123,6 +123,15 @@ class Directory:
         """Whether the account is there."""
         return account_id in self._accounts
 
+    def play_names(self, account_id: str | None = None) -> list[str]:
+        """The play domains of an account, or of all accounts, as they are compared."""
+        return [
+            normal_host(domain.name)
+            for owner, space in self._spaces.values()
+            if account_id is None or owner == account_id
+            for domain in space.play_domain
+        ]
+
     def check_account(self, account_id: str) -> None:
         """Raises BusinessError when the account is gone (contract, 5)."""
         if not self.has_account(account_id):

@@ -24,6 +24,7 @@ from openkls.codec.sigv4.canonical import (
     canonical_request,
     header_value,
     signing_key,
+    string_to_sign,
 )
 from openkls.codec.sigv4.claim import (
     MAX_EXPIRES_SECONDS,
@@ -67,5 +68,6 @@ __all__ = [
     "read_claim",
     "sign",
     "signing_key",
+    "string_to_sign",
     "verify",
 ]

@@ -152,6 +152,12 @@ def signing_key(secret_key: str, date: str, region: str, service: str) -> bytes:
     return key
 
 
+def string_to_sign(canonical: str, amz_date: str, date: str, region: str, service: str) -> str:
+    """Return the string that `signature_of` is the MAC of, to be shown; the arguments are its."""
+    hashed = sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
+    return _begin_string(amz_date, date, region, service) + hashed
+
+
 def signature_of(canonical: str, secret_key: str, amz_date: str, date: str, region: str, service: str) -> str:
     """Return the signature of a canonical request in hex. ``amz_date`` is the raw text; ``date``, ``region`` and
     ``service`` are the scope's."""
@@ -164,9 +170,12 @@ def signature_of(canonical: str, secret_key: str, amz_date: str, date: str, regi
 @lru_cache(MAX_CACHED_CLAIMS)
 def _begin_mac(secret_key: str, amz_date: str, date: str, region: str, service: str) -> hmac.HMAC:
     """Return the MAC of a string to sign up to the request's own hash, to be copied: that hash comes last. Cached."""
-    scope = f"{date}/{region}/{service}/{TERMINATOR}"
-    begin = f"{ALGORITHM}\n{_signed_date(amz_date)}\n{scope}\n".encode("utf-8", "surrogateescape")
+    begin = _begin_string(amz_date, date, region, service).encode("utf-8", "surrogateescape")
     return hmac.new(signing_key(secret_key, date, region, service), begin, "sha256")
+
+
+def _begin_string(amz_date: str, date: str, region: str, service: str) -> str:
+    return f"{ALGORITHM}\n{_signed_date(amz_date)}\n{date}/{region}/{service}/{TERMINATOR}\n"
 
 
 def _signed_date(text: str) -> str:
