@@ -104,6 +104,11 @@ class Server:
         """Load it."""
         return load(self.port, self._process.pid, requests, expected, keeps=self.keeps)
 
+    def used_seconds(self) -> float:
+        """Processor time that it has used, user and system."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def end(self) -> None:
         """Gone."""
         self._process.kill()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from openkls.api import access, ledger
+from openkls.api import access, ledger, pipeline
 from openkls.api.ledger import LINES_AT_ONCE, LINES_PER_SECOND, Ledger
 from support_api import Site, request_bytes
 from support_media import seen
@@ -187,3 +187,18 @@ async def test_sites_have_lines_too_but_for_what_probes_ask_every_few_seconds(si
     assert said == [("/console/x", 200, 5), ("/readyz", 503, 5)]
     assert all(record.msg.fields["request_id"] for record in lines)
     assert "SECRET" not in "".join(record.getMessage() for record in lines)
+
+
+async def test_calls_of_a_session_have_lines_and_what_the_console_is_told_unasked_has_none(
+    site: Site, lines: list[Any]
+) -> None:
+    credential = site.services.keys.find("AKTEST")
+    assert credential is not None
+    for is_metered in (True, False):
+        call = pipeline.session_call(
+            credential, "Action=DescribeSpaces&Version=2026-01-01", b"{}", "192.0.2.9", is_metered
+        )
+        assert (await pipeline.answer_call(site.services, call)).status == 200
+    (line,) = facts(site, lines)
+    assert (line["client"], line["action"], line["access_key"]) == ("192.0.2.9", "DescribeSpaces", "AKTEST")
+    assert site.services.ledger.calls == {("DescribeSpaces", "0"): 2}

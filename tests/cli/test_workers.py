@@ -6,10 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from openkls import config
-from openkls.cli.logs import Level, LineFormatter
+from openkls.cli.logs import Format, Level, LineFormatter
 from openkls.cli.welcome import Endpoints, welcome
 from openkls.cli.workers import ORPHAN_EXIT, Supervisor, Worker, as_worker
 from openkls.config import Address, ConfigError
@@ -119,3 +120,22 @@ def test_a_process_of_one_role_tells_what_it_serves() -> None:
     api = welcome(config.Config(), None, Endpoints(Address("::1", 3), None, None, Address("::1", 4)), False)
     assert "  API         http://[::1]:3" in api
     assert "              https://[::1]:4" in api
+
+
+@pytest.mark.parametrize(
+    ("listen", "ports"),
+    [("127.0.0.1:9180", ["127.0.0.1:9180", "127.0.0.1:9181", "127.0.0.1:9182"]), ("", [None] * 3), ("h:0", [None] * 3)],
+)
+def test_workers_have_metrics_at_ports_that_follow_one_another(
+    tmp_path: Path, listen: str, ports: list[str | None]
+) -> None:
+    one = supervisor(tmp_path)
+    one._tree = msgspec.structs.replace(one._tree, metrics=config.Metrics(listen=listen))
+    assert [one._metrics(number).get("OPENKLS_METRICS__LISTEN") for number in range(3)] == ports
+
+
+def test_workers_log_as_their_supervisor_does(tmp_path: Path) -> None:
+    one = Supervisor(tree(tmp_path), tmp_path / "openkls.toml", 2, Level.DEBUG, Format.JSON)
+    command = one._command
+    assert command[command.index("--log-level") + 1] == "debug"
+    assert command[command.index("--log-format") + 1] == "json"

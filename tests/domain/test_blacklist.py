@@ -153,3 +153,11 @@ def test_space_is_full_at_the_limit_of_bans_that_hold(monkeypatch: pytest.Monkey
 def test_limits_are_the_contracts() -> None:
     assert module.SPACE_BANS_LIMIT == 100_000
     assert module.FORBID_DEFAULT_SECONDS == 90 * 24 * 3600
+
+
+def test_all_that_are_known_are_counted_also_those_that_hold_no_more() -> None:
+    blacklist = Blacklist()
+    assert blacklist.count() == 0
+    blacklist.apply(ban(key("s1"), version=1))
+    blacklist.apply(ban(key("s2"), version=2, resumed=True))
+    assert blacklist.count() == 2

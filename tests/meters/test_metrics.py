@@ -347,3 +347,26 @@ def test_a_value_that_is_put_twice_is_a_sum_and_an_unknown_name_is_an_error() ->
         sheet.put("openkls_bans", 1, "label")
     with pytest.raises(AssertionError):
         sheet.put_histogram("openkls_redis_seconds", Histogram(), "label")
+
+
+async def test_what_ends_while_it_is_read_is_counted_once(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "CHUNK_ROWS", 2)
+    parts = running.service.parts
+    session = running.publish("s0")
+    session.quality.received(time.monotonic(), 1000)
+    groups = []
+    for number in range(10):
+        group = watch(running, f"s{number}")
+        group.sent.add(time.monotonic(), 100)
+        groups.append((StreamName("demo", "live", f"s{number}"), group))
+    for end_after in range(8):
+        sheet = Sheet()
+        reading = asyncio.create_task(live.read_sums(parts, sheet))
+        for _ in range(end_after):
+            await asyncio.sleep(0)
+        if groups:
+            parts.viewers.leave(*groups.pop())
+        parts.endings.finish(session, BreakCode.SUCCESS, Reason.CLOSED, time.time())
+        await reading
+        assert sheet._values["openkls_sent_bytes_total"][("demo", "live", "rtmp")] == 1000
+        assert sheet._values["openkls_received_bytes_total"][("demo", "live")] == 1000

@@ -11,7 +11,7 @@ from aiohttp import web
 from openkls.api import wire
 from openkls.api.ledger import Ledger, log
 from openkls.api.services import Services
-from openkls.api.wire import Answer, Call
+from openkls.api.wire import Answer, Call, Way
 from openkls.codec.sigv4 import header_value
 from openkls.control.ids import request_id
 from openkls.domain.audit import PART_LIMIT, legible
@@ -114,6 +114,8 @@ def note(services: Services, call: Call, answer: Answer | None, began: float) ->
         "" if operation is None else operation.name, CANCELLED if answer is None else outcome_of(answer), now - began
     )
     if not ledger.access or answer is None or not log.isEnabledFor(logging.INFO):
+        return
+    if call.way is Way.UNMETERED:  # nobody asked: it is what the console is told every two seconds
         return
     # Of a key that has verified: only then it is looked what is asked for (pipeline.STEPS).
     if operation is None and not _may_log(ledger, now):

@@ -16,7 +16,16 @@ from typing import Final
 import msgspec
 
 from openkls.control.peers import Peers
-from openkls.meters.live import read_apps, read_largest, read_media, read_publishes, read_streams, read_viewers
+from openkls.meters.live import (
+    Audiences,
+    read_apps,
+    read_largest,
+    read_media,
+    read_publishes,
+    read_streams,
+    read_sums,
+    sent_bps,
+)
 from openkls.meters.parts import Parts
 from openkls.meters.sheet import Sheet
 
@@ -35,19 +44,18 @@ async def read_all(parts: Parts, per_stream: int) -> Sheet:
     read_process(parts, sheet)
     if parts.media is not None:
         read_apps(parts, sheet)
-    real_bps = await read_streams(parts, sheet)
-    sent_bps = read_viewers(parts, sheet)
-    read_publishes(parts, sheet)
-    if parts.media is not None:
         read_media(parts.media, parts, sheet)
-    read_largest(parts, sheet, per_stream)
+    audiences = await read_sums(parts, sheet)
+    read_publishes(parts, sheet)
+    real_bps = await read_streams(parts, sheet)
+    await read_largest(parts, sheet, per_stream)
     read_api(parts, sheet)
     read_store(parts, sheet)
     read_callbacks(parts, sheet)
     if parts.redis is not None and parts.membership is not None:
         read_cluster(parts, sheet)
         if parts.role != "media":
-            _read_own_node(parts, sheet, real_bps, sent_bps)
+            _read_own_node(parts, sheet, audiences, real_bps, await sent_bps(parts.viewers))
             await read_nodes(parts, parts.membership.peers, sheet)
     return sheet
 
@@ -159,21 +167,17 @@ def read_cluster(parts: Parts, sheet: Sheet) -> None:
     sheet.put("openkls_rates_local_total", membership.rates.local_only)
 
 
-def _read_own_node(parts: Parts, sheet: Sheet, real_bps: float, sent_bps: float) -> None:
+def _read_own_node(parts: Parts, sheet: Sheet, audiences: Audiences, real_bps: float, sent: float) -> None:
     tally, node = parts.endings.tally, parts.node
     sheet.put("openkls_node_processes", 1, node)
     sheet.put("openkls_node_received_bytes_per_second", real_bps / 8, node)
-    sheet.put("openkls_node_sent_bytes_per_second", sent_bps / 8, node)
-    for (unique_name, app), count in Counter(
-        tally.place(session.key.unique_name, session.key.app)
-        for session in parts.registry.sessions()
-        if session.started
-    ).items():
-        sheet.put("openkls_node_streams", count, node, unique_name, app)
-    for name, groups in parts.viewers.groups():
-        for group in groups:
-            place = tally.place(name.unique_name, name.app)
-            sheet.put("openkls_node_viewers", group.online, node, *place, group.protocol)
+    sheet.put("openkls_node_sent_bytes_per_second", sent / 8, node)
+    for unique_name, app in parts.registry.apps():
+        count = sum([each.started for each in parts.registry.sessions_of(unique_name, app)])
+        sheet.put("openkls_node_streams", count, node, *tally.place(unique_name, app))
+    for (unique_name, app), sums in audiences.items():
+        for protocol, (online, _) in sums.items():
+            sheet.put("openkls_node_viewers", online, node, *tally.place(unique_name, app), protocol)
 
 
 async def read_nodes(parts: Parts, peers: Peers, sheet: Sheet) -> None:
@@ -199,9 +203,12 @@ async def read_nodes(parts: Parts, peers: Peers, sheet: Sheet) -> None:
             sheet.put(
                 "openkls_node_received_bytes_per_second", sum(each.reading.real_bps for each in shown.streams) / 8, node
             )
+            online: Counter[str] = Counter()
             for row in shown.watched:
-                sheet.put("openkls_node_viewers", row.online, node, *place, row.protocol)
-                sheet.put("openkls_node_sent_bytes_per_second", row.bps / 8, node)
+                online[row.protocol] += row.online
+            for protocol, total in online.items():
+                sheet.put("openkls_node_viewers", total, node, *place, protocol)
+            sheet.put("openkls_node_sent_bytes_per_second", sum([row.bps for row in shown.watched]) / 8, node)
             await asyncio.sleep(0)
 
 
