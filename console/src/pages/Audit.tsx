@@ -44,7 +44,7 @@ export default function Audit() {
     <div className="page">
       <div className="page-head">
         <h1>{shared.audit}</h1>
-        {called.data && <span className="muted tabular">{t.total(formatNumber(called.data.Total, language))}</span>}
+        {called.data && <span className="muted tabular">{t.total(formatNumber(called.data.Total, language), called.data.Total === 1)}</span>}
       </div>
       <p className="intro">{t.intro}</p>
       <section className="panel record-filters" aria-label={words.filters}>

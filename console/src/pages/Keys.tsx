@@ -100,7 +100,7 @@ function columnsOf(t: Translation<typeof keysTexts.en>, language: Language, curr
     {
       id: "key",
       head: t.columnKey,
-      width: 150,
+      width: 190,
       grow: true,
       priority: 1,
       sort: (key) => key.AccessKey,

@@ -21,7 +21,7 @@ export const auditTexts = dictionary(
     columnDetail: "Detail",
     columnRequest: "Request",
     commandLine: "command line",
-    total: (n: string) => `${n} rows`,
+    total: (n: string, one: boolean) => (one ? "1 row" : `${n} rows`),
     filtered: (shown: string, of: string) => `${shown} of the ${of} rows of this page`,
     emptyTitle: "Nothing was changed yet",
     empty: "Bans, resumes and changes of keys appear here.",
