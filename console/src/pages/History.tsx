@@ -72,7 +72,7 @@ function Pushes({ data, names }: { data: Answer; names: Names }) {
       rows={rows}
       rowKey={(row) => row.key}
       onOpen={(row) => navigate("stream", [names.UniqueName, names.App, names.Pubdomain, row.stream])}
-      narrow={(row) => `${formatTime(row.ended)} · ${row.code} ${codeWords(row.code, words).name} · ${row.address}`}
+      narrow={(row) => `${formatTime(row.ended)} · ${row.code} ${codeWords(row.code, words).name}`}
       empty={
         <Empty title={t.emptyTitle}>
           <p>{t.empty}</p>

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 
 import type { History, Space } from "../../src/model";
-import { ACTIONS, ACTION_NAMES, isChanging, missingOf, parametersOf } from "../../src/pages/parts/actions";
+import { ACTIONS, ACTION_NAMES, isChanging, missingOf, parametersOf, retMsgOf } from "../../src/pages/parts/actions";
 import { filterAudit, streamOf, type AuditRow } from "../../src/pages/parts/auditRows";
 import { endOf, isPermanent, isStreamName, PERMANENT_SECONDS } from "../../src/pages/parts/bans";
 import { areComplete, pushDomains, recordedDomains, settleNames } from "../../src/pages/parts/names";
@@ -157,6 +157,11 @@ describe("the explorer", () => {
     expect(new Set(ACTIONS.map((action) => action.version))).toEqual(new Set(["2017-01-01", "2026-01-01"]));
     expect(new Set(ACTION_NAMES).size).toBe(ACTIONS.length);
     expect(forbid?.parameters.filter((one) => one.required).map((one) => one.name)).toEqual(["UniqueName", "App", "Pubdomain", "Stream"]);
+  });
+  test("the texts of the codes of both versions are there", () => {
+    expect(retMsgOf("8201")).toBe("stream is not on the blacklist");
+    expect(retMsgOf("7002")).toBe("access key is read only");
+    expect(retMsgOf("ErrorDryRun")).toBe("");
   });
   test("every action that changes something is asked about first", () => {
     expect(ACTIONS.filter(isChanging).map((action) => action.name).sort()).toEqual([
