@@ -1,7 +1,7 @@
 """Fuzzes the API of a running service with requests made from the service model: `python -m fuzz.api [--seconds N]`.
 
-Rule: the strategies read the model, so that a new parameter is fuzzed without a word here; the service is a process of
-its own, reached by sockets alone.
+Rule: the strategies read the models of all versions, so that a new parameter is fuzzed without a word here; the service
+is a process of its own, reached by sockets alone.
 
 Theory of operation. A `Plan` is one request before it is signed: valid, nearly valid or hostile in its parameters, its
 form, its signature and its bytes. `build` makes the bytes, `judge` holds the answer against what holds for every
@@ -37,7 +37,6 @@ DEADLINE_SECONDS: Final = 10.0
 ROUND_EXAMPLES: Final = 50
 # Times near now are good ones; the same for the whole run, as hypothesis must be able to make a plan again.
 BEGUN: Final = int(time.time())
-VERSION: Final = "2017-01-01"
 STATUSES: Final = frozenset((200, 400, 401, 403, 404, 409, 412, 413))
 BROKEN: Final = ("Traceback", " ERROR ", " CRITICAL ", "Exception ignored")
 # Not random: hypothesis sets the seed anew for each plan.
@@ -135,7 +134,7 @@ def near_values(member: Member) -> st.SearchStrategy[Any]:
 @cache
 def values(action: str, name: str, kind: str) -> st.SearchStrategy[Any]:
     """The strategy of a parameter's good, near or hostile values; making one takes longer than drawing from it."""
-    member = model.load().operations[action].input.members[name]
+    member = model.operations()[action].input.members[name]
     if kind == "hostile":
         return hostile_values()
     return good_values(member) if kind == "good" else near_values(member)
@@ -205,7 +204,7 @@ def extra_headers() -> st.SearchStrategy[tuple[tuple[str, str], ...]]:
 @st.composite
 def plans(draw: st.DrawFn) -> Plan:
     """Any request, with weight on those that come far."""
-    operations = model.load().operations
+    operations = model.operations()
     operation = draw(st.sampled_from(list(operations.values())))
     named = draw(st.one_of(*[st.just(operation.name)] * 9, st.text(max_size=20)))
     return Plan(
@@ -230,15 +229,17 @@ def plans(draw: st.DrawFn) -> Plan:
 def build(plan: Plan, now: float) -> bytes:
     """The request's bytes, signed at ``now`` (Unix seconds)."""
     fields, query, path, headers = list(plan.fields), [], "/", [("Host", "127.0.0.1"), *plan.headers]
-    named = [("Action", plan.action), ("Version", VERSION)]
+    operation = model.operations().get(plan.action)
+    version = model.CONTRACT_VERSION if operation is None else operation.version
+    named = [("Action", plan.action), ("Version", version)]
     if plan.place == "query":
         query += named
     elif plan.place == "headers":
-        headers += [("X-Action", _header_text(plan.action)), ("X-Version", VERSION)]
+        headers += [("X-Action", _header_text(plan.action)), ("X-Version", version)]
     elif plan.place == "target":
         headers.append(("X-Amz-Target", f"kls.{_header_text(plan.action)}"))
     elif plan.place == "path":
-        path = f"/api/{_quote(plan.action)}/{VERSION}"
+        path = f"/api/{_quote(plan.action)}/{version}"
     elif plan.place == "body":
         fields += named
     in_query = plan.method != "POST" or plan.form == "query"
@@ -357,7 +358,7 @@ def judge(plan: Plan, answer: bytes) -> str:
     assert "x-injected" not in names, lines
     if status == 200 and plan.method != "HEAD" and plan.wire != "junk":
         data = json.loads(body)
-        assert [model.conforms(name, data) for name in model.load().operations].count([]) >= 1, body[:500]
+        assert [model.conforms(name, data) for name in model.operations()].count([]) >= 1, body[:500]
     return str(status)
 
 

@@ -19,6 +19,7 @@ from openkls.control.finish import Endings
 from openkls.control.forbid import Forbids
 from openkls.control.ids import new_session_id
 from openkls.control.journal import Journal
+from openkls.control.keypairs import KeyPairs
 from openkls.control.keyring import KeyRing
 from openkls.control.live import LiveStreams
 from openkls.domain.backoff import Backoff
@@ -31,7 +32,7 @@ from openkls.domain.registry import Registry
 from openkls.domain.series import Metrics
 from openkls.domain.session import BreakCode, HistoryRow, Reason, Session, SessionFacts
 from openkls.domain.viewers import Group, PullProtocol, Viewers
-from support_ports import MemoryAudit, MemoryBlacklist, MemoryHistory
+from support_ports import MemoryAudit, MemoryBlacklist, MemoryHistory, MemoryKeys
 
 NOW = 1_795_366_800  # 2026-11-22 17:00:00 UTC, 01:00 of the 23rd in Shanghai
 REGION = "cn-beijing-6"
@@ -132,12 +133,15 @@ class Site:
         self.journal = Journal(self.history)
         self.endings = Endings(self.registry, self.journal)
         self.metrics = Metrics()
+        self.key_store = MemoryKeys()
+        self.key_store.trail = self.audit
+        self.key_ring = KeyRing((*ACCOUNTS, ORPHAN), clock=lambda: self.now)
         self.services = api.Services(
             region=REGION,
             regions=("cn-shanghai-3",),
             timezone=ZoneInfo("Asia/Shanghai"),
             directory=Directory(ACCOUNTS),
-            keys=KeyRing((*ACCOUNTS, ORPHAN)),
+            keys=self.key_ring,
             forbids=Forbids(self.bans, self.blacklist, self.registry, self.endings, clock=lambda: self.now),
             blacklist=self.blacklist,
             live=LiveStreams(self.registry, self.viewers),
@@ -150,6 +154,8 @@ class Site:
             clock=lambda: self.now,
             monotonic=lambda: self.ticks,
             metrics=self.metrics,
+            key_pairs=KeyPairs(self.key_store, self.key_ring, self.read_store, clock=lambda: self.now),
+            boot_id="boot-here",
             node="198.51.100.1",
             rtmp_port=1935,
             play_port=8081,
@@ -158,6 +164,11 @@ class Site:
 
     async def pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
+
+    async def read_store(self) -> None:
+        """As Reconcile.sync, of keys."""
+        for key in await self.key_store.since(0):
+            self.key_ring.apply(key)
 
     async def start(self) -> None:
         self.listener = await api.listen(self.services, config.Address("127.0.0.1", 0))

@@ -13,8 +13,8 @@ Document = dict[str, Any]
 
 def faults(document: Document, action: str, answer: object, status: int = 200) -> list[str]:
     """What is wrong with an answer's body, as JSON, for its action and status; [] if nothing."""
-    operation = model.load().operations[action]
-    path = f"~1api~1{action}~1{model.load().version}"
+    operation = model.operations()[action]
+    path = f"~1api~1{action}~1{operation.version}"
     where = f"paths/{path}/{operation.method.lower()}/responses/{status}/content/application~1json/schema"
     return [error.message for error in _validator(document, where).iter_errors(answer)]
 

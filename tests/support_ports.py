@@ -13,7 +13,7 @@ from typing import Any
 from openkls.domain.audit import NOBODY, AuditEntry, AuditQuery, Author
 from openkls.domain.blacklist import Ban
 from openkls.domain.keys import StreamKey
-from openkls.domain.ports import AccessKey, AccountSwitch, HistoryPage, HistoryQuery, Span
+from openkls.domain.ports import AccessKey, AccountSwitch, Boot, HistoryPage, HistoryQuery, Span
 from openkls.domain.session import BreakCode, HistoryRow, Reason, SessionFacts
 
 
@@ -46,6 +46,7 @@ class MemoryHistory(_Twin):
         self.boots: dict[str, tuple[str, int]] = {}
         """node_id and last heartbeat of each process."""
         self._begun: dict[str, str] = {}
+        self._started: dict[str, int] = {}
         self._forgotten: set[str] = set()
         self.live: dict[str, SessionFacts] = {}
         self.rows: dict[str, HistoryRow] = {}
@@ -53,6 +54,7 @@ class MemoryHistory(_Twin):
     async def begin_boot(self, boot_id: str, node_id: str, now: int) -> None:
         await self._begin("begin_boot")
         self.boots[boot_id] = (node_id, now)
+        self._started.setdefault(boot_id, now)
         self._begun[boot_id] = node_id
         self._end()
 
@@ -83,6 +85,12 @@ class MemoryHistory(_Twin):
         for session_id in over:
             del self.rows[session_id]
         return len(over)
+
+    async def known_boots(self) -> list[Boot]:
+        await self._begin("known_boots")
+        self._end()
+        known = [Boot(boot_id, self._started[boot_id], heartbeat) for boot_id, (_, heartbeat) in self.boots.items()]
+        return sorted(known, key=lambda boot: (boot.started_at, boot.boot_id))
 
     async def end_boot(self, boot_id: str) -> None:
         await self._begin("end_boot")
@@ -210,6 +218,8 @@ class MemoryKeys(_Twin):
         self.keys: dict[str, AccessKey] = {}
         self.switches: dict[str, AccountSwitch] = {}
         self.audit: list[AuditEntry] = []
+        self.trail: MemoryAudit | None = None
+        """Where the rows go too, if anywhere."""
         self.version = 0
 
     async def create(
@@ -311,6 +321,8 @@ class MemoryKeys(_Twin):
 
     def _note(self, entry: AuditEntry) -> None:
         self.audit.append(replace(entry, number=len(self.audit) + 1))
+        if self.trail is not None:
+            self.trail.note(entry)
 
 
 class MemoryAudit(_Twin):
@@ -337,6 +349,13 @@ class MemoryAudit(_Twin):
             if row.at >= query.since
             and query.action in (None, row.action)
             and query.access_key in (None, row.author.access_key)
+            and query.account_id in (None, row.account_id)
         ]
         self._end()
-        return sorted(found, key=lambda row: (row.at, row.number), reverse=True)[: query.limit]
+        newest = sorted(found, key=lambda row: (row.at, row.number), reverse=True)
+        return newest[query.offset : query.offset + query.limit]
+
+    async def count(self, account_id: str, most: int) -> int:
+        await self._begin("count")
+        self._end()
+        return min(most, sum(row.account_id == account_id for row in self.rows))

@@ -35,6 +35,7 @@ from openkls.control.directory import Directory
 from openkls.control.finish import Endings
 from openkls.control.forbid import Forbids
 from openkls.control.journal import Journal
+from openkls.control.keypairs import KeyPairs
 from openkls.control.keyring import KeyRing, clash_error
 from openkls.control.live import LiveStreams
 from openkls.control.membership import Membership
@@ -108,6 +109,8 @@ class _Rules:
     admission: Admission
     hooks: PushHooks
     hubs: Hubs
+    key_pairs: KeyPairs
+    boot_id: str
     history: HistoryPort
     audit: AuditTrail
     rates: Rates
@@ -254,6 +257,8 @@ async def _open_rules(settings: Config, role: Role, place: Place, stack: AsyncEx
         admission,
         hooks,
         hubs,
+        KeyPairs(opened.keys, key_ring, reconcile.sync, membership.signals.tell_keys if membership else None),
+        boot_id,
         opened.history,
         AuditTrail(opened.audit),
         rates,
@@ -355,6 +360,8 @@ async def _listen_api(
         clock=time.time,
         monotonic=time.monotonic,
         metrics=sampler.metrics,
+        key_pairs=rules.key_pairs,
+        boot_id=rules.boot_id,
         node=settings.server.node,
         rtmp_port=rtmp.port,
         play_port=play.port,

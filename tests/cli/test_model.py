@@ -56,5 +56,24 @@ def test_show_prints_the_model_as_it_is(run: Run) -> None:
     assert json.loads(run("model", "show").stdout) == json.loads(model.source())
 
 
+def test_own_version_is_shown_when_it_is_asked_for(run: Run) -> None:
+    own = model.OWN_VERSION
+    assert json.loads(run("model", "show", "--version", own).stdout) == json.loads(model.source(own))
+    shown = json.loads(run("model", "openapi", "--version", own).stdout)
+    assert shown == json.loads(json.dumps(document(model.load(own))))
+
+
+def test_unknown_version_is_refused(run: Run) -> None:
+    for command in ("show", "openapi"):
+        result = run("model", command, "--version", "2016-01-01")
+        assert result.exit_code == 2
+        assert "2017-01-01, 2026-01-01" in result.stderr
+
+
+def test_own_version_is_not_installed_since_botocore_would_take_it_for_the_newest(run: Run, folder: Path) -> None:
+    assert run("model", "install", "--to", "models").exit_code == 0
+    assert [path.name for path in (folder / "models" / "kls").iterdir()] == ["2017-01-01"]
+
+
 def test_openapi_prints_the_document(run: Run) -> None:
     assert json.loads(run("model", "openapi").stdout) == json.loads(json.dumps(document(model.load())))

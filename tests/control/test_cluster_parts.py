@@ -174,6 +174,50 @@ async def test_lists_are_merged_and_viewers_summed_over_nodes(nodes: tuple[Node,
     assert [each.key.stream for each in a.live.published("demo", "live", "push.demo.local", elsewhere)] == ["s1", "s2"]
 
 
+async def test_everything_live_is_found_on_all_nodes_with_viewers_of_all_protocols(nodes: tuple[Node, Node]) -> None:
+    a, b = nodes
+    a.publish(key("s1"))
+    b.publish(key("s2"), "2" * 32)
+    b.publish(key("s3", app="vod"), "3" * 32)
+    b.publish(key("s4", unique_name="other"), "4" * 32)
+    a.viewers.join(key("s1").name, PullProtocol.RTMP, "", 0.0)
+    b.viewers.join(key("s1").name, PullProtocol.HLS, "1001", 0.0)
+    b.viewers.join(key("s2").name, PullProtocol.HTTP_FLV, "1001", 0.0)
+    b.house.endings.failures.count(key("s9"))
+    for node in nodes:
+        await node.show()
+    for node in nodes:
+        await node.peers.follow()
+        found = await node.live.found({"demo"})
+        assert {each.session.key.stream: node.live.shares(each, node.clock())[:3] for each in found} == {
+            "s1": (1, 0, 1),
+            "s2": (0, 1, 0),
+            "s3": (0, 0, 0),
+        }
+        assert len(await node.live.found(None)) == 4
+        assert [each.session.key.stream for each in await node.live.found({"demo"}, "vod")] == ["s3"]
+        assert [each.session.key.stream for each in await node.live.found(None, None, "s4")] == ["s4"]
+    here, there = await a.live.loads({"demo"}, a.clock)
+    assert (here.boot_id, here.streams, here.online) == ("", 1, 1)
+    assert (there.boot_id, there.node, there.streams, there.online) == ("boot-b", "b.local", 2, 2)
+    assert [list(process.failures) for process in a.peers.processes()] == [[("demo", "live", 1)]]
+
+
+async def test_failure_on_an_idle_node_is_shown_once(nodes: tuple[Node, Node]) -> None:
+    a, b = nodes
+    for _ in range(3):
+        await a.show()
+    a.house.endings.failures.count(key())
+    for _ in range(3):
+        await a.show()
+    await b.peers.follow()
+    assert [list(process.failures) for process in b.peers.processes()] == [[("demo", "live", 1)]]
+    posted = a.peers.posted
+    for _ in range(3):
+        await a.show()
+    assert a.peers.posted == posted
+
+
 async def test_rendition_on_another_node_belongs_to_its_source_here(nodes: tuple[Node, Node]) -> None:
     a, b = nodes
     a.publish(key("s1"))

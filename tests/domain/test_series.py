@@ -251,6 +251,13 @@ def test_clock_set_back_leaves_no_minute_twice() -> None:
     assert minutes == sorted(set(minutes))
 
 
+def test_series_without_memory_has_no_minutes() -> None:
+    made = series(Budget(0), Budget(10**6))
+    made.put(STEP, (1, 1))
+    made.put(STEP + 6, (1, 1))
+    assert made.coarse(0, STEP * 20, STEP * 20) == made.fine(0, STEP * 20) == []
+
+
 # -- books -----------------------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,6 @@
 """Viewers are counted by stream, protocol and play domain."""
 
-from openkls.domain.viewers import Audience, PullProtocol, Viewers
+from openkls.domain.viewers import NO_SHARES, Audience, PullProtocol, Shares, Viewers
 from support_domain import key
 
 NAME = key().name
@@ -32,6 +32,18 @@ def test_audience_is_one_protocol_and_the_domains_asked_for() -> None:
     assert viewers.audience(NAME, RTMP, None, 1.0) == Audience(1, 64_000)
     assert viewers.audience(NAME, PullProtocol.HLS, None, 1.0) == Audience(0, 0)
     assert viewers.audience(key("other").name, FLV, None, 1.0) == Audience(0, 0)
+
+
+def test_shares_are_all_protocols_by_whatever_domain() -> None:
+    viewers = Viewers()
+    for protocol, domain_id, count_bytes in ((FLV, "1001", 1000), (FLV, "", 2000), (RTMP, "1001", 4000)):
+        viewers.join(NAME, protocol, domain_id, 0.0).sent.add(0.5, count_bytes)
+    viewers.join(NAME, PullProtocol.HLS, "", 0.0)
+    shares = viewers.shares(NAME, 1.0)
+    assert shares == Shares(rtmp=1, http_flv=2, hls=1, bps=56_000)
+    assert shares.online == 4
+    assert viewers.shares(key("other").name, 1.0) is NO_SHARES
+    assert NO_SHARES.online == 0
 
 
 def test_viewers_by_address_match_no_domain_ids() -> None:

@@ -36,17 +36,29 @@ async def test_rows_come_back_newest_first_with_their_numbers(store: Store) -> N
         (AuditQuery(access_key="cli"), [4]),
         (AuditQuery(action="ForbidStream", access_key="AK1"), [2, 1]),
         (AuditQuery(limit=2), [4, 3]),
+        (AuditQuery(limit=2, offset=1), [3, 2]),
+        (AuditQuery(offset=4), []),
+        (AuditQuery(account_id="2000001"), [4, 3, 1]),
+        (AuditQuery(account_id="2000001", limit=1, offset=1), [3]),
+        (AuditQuery(account_id="nobody"), []),
     ],
 )
 async def test_rows_are_picked_by_age_action_and_key(store: Store, query: AuditQuery, numbers: list[int]) -> None:
     for entry in (
         ENTRY,
-        replace(ENTRY, at=NOON + 1),
+        replace(ENTRY, at=NOON + 1, account_id="2000002"),
         replace(ENTRY, at=NOON + 2, action="ResumeStream"),
         replace(ENTRY, at=NOON + 3, action="CreateKey", author=Author("cli", "root")),
     ):
         await store.audit.append(entry)
     assert [row.number for row in await store.audit.read(query)] == numbers
+
+
+async def test_rows_of_an_account_are_counted_up_to_a_bound(store: Store) -> None:
+    for number in range(5):
+        await store.audit.append(replace(ENTRY, account_id="2000002" if number == 2 else "2000001"))
+    for account_id, most, count in (("2000001", 100, 4), ("2000001", 4, 4), ("2000001", 3, 3), ("nobody", 100, 0)):
+        assert await store.audit.count(account_id, most) == count
 
 
 @pytest.mark.parametrize("url", [URL])

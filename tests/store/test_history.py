@@ -7,7 +7,7 @@ import pytest
 
 from openkls.domain.errors import StoreUnavailable
 from openkls.domain.keys import StreamKey
-from openkls.domain.ports import HistoryPort, Span
+from openkls.domain.ports import Boot, HistoryPort, Span
 from openkls.domain.session import BreakCode, HistoryRow, Reason
 from openkls.store import Store
 from openkls.store.tables import LONG_SECONDS
@@ -72,6 +72,19 @@ async def test_concurrent_closes_of_one_session_make_one_row(history: HistoryPor
     )
     assert (await history.page(build_query())).total == 1
     assert (await spans(history, NOON, NOON + 10))[0].end is not None
+
+
+async def test_boots_are_told_until_they_end(history: HistoryPort) -> None:
+    await history.begin_boot("later", "node2", NOON + 5)
+    await history.begin_boot("earlier", "node3", NOON - 5)
+    await history.heartbeat("later", NOON + 10)
+    assert await history.known_boots() == [
+        Boot("earlier", NOON - 5, NOON - 5),
+        Boot("boot1", NOON, NOON),
+        Boot("later", NOON + 5, NOON + 10),
+    ]
+    await history.end_boot("later")
+    assert [boot.boot_id for boot in await history.known_boots()] == ["earlier", "boot1"]
 
 
 async def test_open_of_an_unknown_boot_is_refused(history: HistoryPort) -> None:

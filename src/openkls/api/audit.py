@@ -1,21 +1,24 @@
 """Which calls are written down, and how. Rule: whoever asks has proved who they are; nobody else can make a row.
 
-Every ForbidStream and ResumeStream whose signature verified, whatever became of it. A call turned away before its
-action (policy, rate, parameters, ownership, dry run) changed nothing; of those each key gets a bounded number of rows.
+Every call of an action that changes something, whose signature verified, whatever became of it. A call turned away
+before its action (policy, rate, parameters, ownership, dry run) changed nothing; of those each key gets a bounded
+number of rows.
 
-A change to the list of bans and its row are one transaction, so that a crash leaves both or neither; all other rows are
+A change to the list of bans or to a key pair and its row are one transaction (which names the key's changes in its own
+words: CreateKey, RotateKey, DisableKey, SetKeyPolicy), so that a crash leaves both or neither; all other rows are
 written after the call.
 """
 
 from dataclasses import replace
 from typing import Final
 
+from openkls.api.auth import FULL_RIGHTS_ONLY
 from openkls.api.services import Place, Services
 from openkls.api.wire import Answer, Call
 from openkls.control.audit import Deed
 from openkls.domain.audit import AuditEntry, Author, legible
 
-AUDITED: Final = frozenset(("ForbidStream", "ResumeStream"))
+AUDITED: Final = frozenset(("ForbidStream", "ResumeStream")) | FULL_RIGHTS_ONLY
 DONE: Final = "0"
 CANCELLED: Final = "Cancelled"
 """The service ended while the action was under way; if its change was made all the same, that is a row too."""
@@ -58,8 +61,11 @@ def _entry(services: Services, call: Call, outcome: str) -> AuditEntry:
 
 
 def _resource(call: Call) -> str:
-    """The stream: under the name its publish domain is recorded by once that is known, else as it was asked for."""
+    """The access key; or the stream: under the name its publish domain is recorded by once that is known, else as it
+    was asked for."""
     raw = getattr(call, "raw", {})
+    if call.operation.name in FULL_RIGHTS_ONLY:
+        return _text(raw.get("AccessKey", ""))
     place = getattr(call, "place", None)
     parts = {name: _text(raw.get(name, "")) for name in _PARTS}
     if place is not None:

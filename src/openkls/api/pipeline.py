@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from openkls import model
 from openkls.api import audit, auth, wire
-from openkls.api.actions import blacklist, history, live, metrics, realtime, spaces
+from openkls.api.actions import blacklist, history, keypairs, live, metrics, nodes, realtime, spaces, trail, urls
 from openkls.api.services import Place, Services
 from openkls.api.wire import Answer, Call
 from openkls.codec.sigv4 import MAX_QUERY_PARAMETERS, header_value
@@ -157,6 +157,14 @@ ACTIONS: Final[Mapping[str, Action]] = {
     "DescribeStreamMetrics": metrics.describe_stream_metrics,
     "DescribeLiveStreams": live.describe_live_streams,
     "DescribeSpaces": spaces.describe_spaces,
+    "DescribeNodes": nodes.describe_nodes,
+    "DescribeAudit": trail.describe_audit,
+    "DescribeAccessKeys": keypairs.describe_access_keys,
+    "CreateAccessKey": keypairs.create_access_key,
+    "RotateAccessKey": keypairs.rotate_access_key,
+    "DisableAccessKey": keypairs.disable_access_key,
+    "SetAccessKeyPolicy": keypairs.set_access_key_policy,
+    "DescribeStreamUrls": urls.describe_stream_urls,
 }
 
 

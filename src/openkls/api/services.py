@@ -9,6 +9,7 @@ from openkls import config
 from openkls.control.audit import AuditTrail, Deed
 from openkls.control.directory import Directory
 from openkls.control.forbid import Forbids
+from openkls.control.keypairs import KeyPairs
 from openkls.control.keyring import KeyRing
 from openkls.control.live import LiveStreams
 from openkls.control.shared_rates import SharedRates
@@ -43,8 +44,11 @@ class Services:
     monotonic: Callable[[], float]
     metrics: Metrics
     """How what is live went of late."""
+    key_pairs: KeyPairs
     node: str = ""
     """The address this node reports."""
+    boot_id: str = ""
+    """This life of the process."""
     rtmp_port: int = 0
     play_port: int = 0
     """Where media is served, by this process or by others of the service."""

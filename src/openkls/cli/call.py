@@ -14,8 +14,9 @@ from openkls.cli.place import find_access
 from openkls.cli.screen import FAILURE, USAGE, fail, note, out, plain
 from openkls.client.core import DRY_RUN
 from openkls.client.credentials import ACCESS_KEY_VARIABLE, ENDPOINT_VARIABLE, SECRET_KEY_VARIABLE
+from openkls.client.tables import Action
 
-EPILOG = "Actions: " + ", ".join(model.load().operations) + "."
+EPILOG = "Actions: " + ", ".join(model.operations()) + "."
 
 EndpointOption = Annotated[
     str | None,
@@ -61,7 +62,7 @@ def call(
     access = find_access(config, endpoint, access_key, secret_key, region)
     failure: client.KlsError | None = None
     with access.open() as api:
-        called = api.make(operation.name, given)
+        called = api.make(_callable(operation), given)
     try:
         called.data()
     except client.NoAnswer as error:
@@ -83,10 +84,20 @@ def call(
 
 
 def _operation(action: str) -> model.Operation:
-    actions = model.load().actions
+    actions = {name: each for service in model.services().values() for name, each in service.actions.items()}
     if action not in actions:
         fail(f"there is no action {action!r}{_nearest(action, list(actions))}", USAGE)
     return actions[action]
+
+
+def _callable(operation: model.Operation) -> str | Action:
+    """What the client takes for it: the name of one that it knows, else all that it has to know."""
+    if operation.version == model.CONTRACT_VERSION:
+        return operation.name
+    # Those that change something make, each time, something new.
+    parameters = tuple(operation.input.members)
+    repeatable = operation.method == "GET"
+    return Action(operation.name, operation.method, parameters, version=operation.version, repeatable=repeatable)
 
 
 def _read_parameters(operation: model.Operation, texts: list[str]) -> dict[str, object]:

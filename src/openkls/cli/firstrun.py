@@ -8,10 +8,9 @@ import string
 from pathlib import Path
 
 from openkls.cli.place import CONFIG_NAME
+from openkls.control.keypairs import new_access_key, new_secret_key, random_text
 from openkls.store.datadir import write_new
 
-ACCESS_KEY_RANDOM = 20
-SECRET_KEY_LENGTH = 40  # of 62 letters and digits: 238 bits
 ACCOUNT_DIGITS = 10
 
 _TEMPLATE = """\
@@ -71,27 +70,13 @@ def make_first_config(data_dir: str) -> Path:
     return path
 
 
-def new_access_key() -> str:
-    """A new access key; not secret."""
-    return "AK" + _random(string.ascii_uppercase + string.digits, ACCESS_KEY_RANDOM)
-
-
-def new_secret_key() -> str:
-    """A new secret key."""
-    return _random(string.ascii_letters + string.digits, SECRET_KEY_LENGTH)
-
-
 def _fill(data_dir: str) -> str:
     return _TEMPLATE.format(
         data_dir=_toml_string(data_dir),
-        account_id=secrets.choice("123456789") + _random(string.digits, ACCOUNT_DIGITS - 1),
+        account_id=secrets.choice("123456789") + random_text(string.digits, ACCOUNT_DIGITS - 1),
         access_key=new_access_key(),
         secret_key=new_secret_key(),
     )
-
-
-def _random(alphabet: str, length: int) -> str:
-    return "".join(secrets.choice(alphabet) for _ in range(length))
 
 
 def _toml_string(text: str) -> str:

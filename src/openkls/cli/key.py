@@ -15,12 +15,12 @@ import typer
 from rich.table import Table
 
 from openkls.cli.check import ConfigOption
-from openkls.cli.firstrun import new_access_key, new_secret_key
 from openkls.cli.place import local_config
 from openkls.cli.screen import USAGE, fail, note, plain, say, show
 from openkls.cli.shelf import author, change_store, with_store
 from openkls.cli.spans import read_span_seconds
 from openkls.config import Config
+from openkls.control.keypairs import new_access_key, new_secret_key
 from openkls.control.keyring import read_policy
 from openkls.domain.policy import TEXT_LIMIT_CHARACTERS, PolicyError
 from openkls.domain.ports import AccessKey

@@ -10,11 +10,16 @@ from typing import Annotated
 import typer
 
 from openkls import model
-from openkls.cli.screen import fail, note, plain, say
+from openkls.cli.screen import USAGE, fail, note, plain, say
 from openkls.model.openapi import document
 
 # botocore looks here without being told (its Loader.CUSTOMER_DATA_PATH).
 INSTALL_DEFAULT = "~/.aws/models"
+
+VersionOption = Annotated[
+    str,
+    typer.Option("--version", metavar="VERSION", help=f"Or {model.OWN_VERSION}: the actions that are OpenKLS's own."),
+]
 
 commands = typer.Typer(
     help="The API described for other programs: boto3, awscli, and whatever reads OpenAPI.",
@@ -51,15 +56,21 @@ def install(
 
 
 @commands.command("show")
-def show() -> None:
+def show(version: VersionOption = model.CONTRACT_VERSION) -> None:
     """Print the service model, in botocore's format."""
-    _print(model.source())
+    _print(model.source(_known(version)))
 
 
 @commands.command("openapi")
-def openapi() -> None:
-    """Print the API as an OpenAPI 3.1 document; a running service has the same at /openapi.json."""
-    _print(json.dumps(document(model.load()), ensure_ascii=False, indent=2).encode())
+def openapi(version: VersionOption = model.CONTRACT_VERSION) -> None:
+    """Print the API as an OpenAPI 3.1 document; a running service has that of the default version at /openapi.json."""
+    _print(json.dumps(document(model.load(_known(version))), ensure_ascii=False, indent=2).encode())
+
+
+def _known(version: str) -> str:
+    if version not in model.services():
+        fail(f"there is no version {version!r}; known are {', '.join(model.services())}", USAGE)
+    return version
 
 
 def _print(text: bytes) -> None:

@@ -17,7 +17,7 @@ import msgspec
 
 from openkls.client import errors, failures
 from openkls.client.credentials import Credentials
-from openkls.client.tables import ACTIONS, API_VERSION, CLIENT_VERSION, Action
+from openkls.client.tables import ACTIONS, CLIENT_VERSION, Action
 from openkls.codec import sigv4
 from openkls.codec.amzdate import build_amz_date, parse_amz_date
 
@@ -161,7 +161,7 @@ class Core:
 class Call:
     """One call of an action, from its first attempt to its last. Raises UsageError for what cannot be asked."""
 
-    def __init__(self, core: Core, action: str, parameters: Mapping[str, object]) -> None:
+    def __init__(self, core: Core, action: str | Action, parameters: Mapping[str, object]) -> None:
         self._core = core
         self._action = _action(action)
         given = _given(self._action, parameters)
@@ -170,8 +170,9 @@ class Call:
             self._query = _query(self._action, given if by_query else {})
             self._body = b"" if by_query else msgspec.json.encode(given)
         except (UnicodeEncodeError, TypeError, msgspec.MsgspecError) as error:
-            raise errors.UsageError(f"the parameters of {action} cannot be written: {error}") from error
-        self._cuts_only = action == "ForbidStream" and given.get("ForbidTillUnixTime") in _CUT_ONLY
+            raise errors.UsageError(f"the parameters of {self._action.name} cannot be written: {error}") from error
+        cuts_only = self._action.name == "ForbidStream" and given.get("ForbidTillUnixTime") in _CUT_ONLY
+        self._once = cuts_only or not self._action.repeatable
         self._attempts = 0
         self._corrected = False
         self.answer: Answer | None = None
@@ -220,7 +221,7 @@ class Call:
     def _read(self, outcome: Answer | Failed) -> errors.KlsError | None:
         """The failure that an outcome is, None for a success."""
         if isinstance(outcome, Failed):
-            again = outcome.fault is Fault.REFUSED or not self._cuts_only
+            again = outcome.fault is Fault.REFUSED or not self._once
             return failures.no_answer(outcome.status, outcome.message, again)
         tree = _object(outcome.body)
         if tree is None:
@@ -229,12 +230,12 @@ class Call:
         if isinstance(error, dict):
             code, status = _text(error, "Code"), outcome.status
             limited = status == _CONFLICT and code == "LimitExceeded"
-            again = limited or (status >= _SERVER_ERROR and not self._cuts_only)
+            again = limited or (status >= _SERVER_ERROR and not self._once)
             return failures.gateway(status, code, _text(error, "Message"), request_id, again)
         ret_code = data.get("RetCode") if isinstance(data, dict) else None
         if outcome.status != _OK or not isinstance(ret_code, int) or not isinstance(data, dict):
             unread = outcome.unreadable()
-            return failures.no_answer(unread.status, unread.message, not self._cuts_only)
+            return failures.no_answer(unread.status, unread.message, not self._once)
         if ret_code != 0:
             return failures.business(_OK, ret_code, _text(data, "RetMsg"), request_id)
         self._data = data
@@ -272,7 +273,9 @@ class Pages:
         self.parameters = None if over else {**self.parameters, "Marker": self._marker}
 
 
-def _action(name: str) -> Action:
+def _action(name: str | Action) -> Action:
+    if isinstance(name, Action):
+        return name
     if name not in ACTIONS:
         raise errors.UsageError(f"there is no action {name!r}; known are {', '.join(ACTIONS)}")
     return ACTIONS[name]
@@ -289,7 +292,7 @@ def _given(action: Action, parameters: Mapping[str, object]) -> dict[str, object
 
 def _query(action: Action, given: Mapping[str, object]) -> str:
     """The canonical query: what is signed is what is sent."""
-    pairs = [("Action", action.name), ("Version", API_VERSION)]
+    pairs = [("Action", action.name), ("Version", action.version)]
     pairs += [(name, str(value).lower() if isinstance(value, bool) else str(value)) for name, value in given.items()]
     return sigv4.encode_query(sorted(pairs))
 

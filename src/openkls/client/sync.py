@@ -21,6 +21,7 @@ from openkls.client.core import (
 )
 from openkls.client.credentials import find_credentials, find_endpoint
 from openkls.client.methods import Methods
+from openkls.client.tables import Action
 from openkls.client.wire import answer_of, failed, too_late, too_long, trusts_environment, url_of
 
 T = TypeVar("T")
@@ -105,7 +106,7 @@ class Client(Methods):
         """A URL that makes this call when it is opened, by whoever has it, for at most seven days."""
         return self._core.presign(action, parameters, self._clock(), expires_seconds)
 
-    def make(self, action: str, parameters: Mapping[str, object]) -> Call:
+    def make(self, action: str | Action, parameters: Mapping[str, object]) -> Call:
         """Call an action, with all the attempts that it takes; the call, which knows its answer. Raises UsageError."""
         call = Call(self._core, action, parameters)
         while True:

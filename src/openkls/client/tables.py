@@ -15,12 +15,16 @@ class Paging(NamedTuple):
 
 
 class Action(NamedTuple):
-    """How an action is called; ``parameters`` in the model's order."""
+    """How an action is called; ``parameters`` in the model's order. One of another version than this package's is called
+    by a value of this type in the place of its name; ``repeatable`` then tells whether it may be sent again when nobody
+    knows whether it was done."""
 
     name: str
     method: str
     parameters: tuple[str, ...]
-    paging: Paging | None
+    paging: Paging | None = None
+    version: str = API_VERSION
+    repeatable: bool = True
 
 
 class GatewayRow(NamedTuple):

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from openkls.domain.audit import AuditEntry, RefusedQuota
+from openkls.domain.audit import AuditEntry, AuditQuery, RefusedQuota
 from openkls.domain.errors import StoreUnavailable
 from openkls.domain.ports import AuditPort
 
@@ -34,6 +34,14 @@ class AuditTrail:
         self.written = 0
         self.lost = 0
         """Rows that could not be written, since the start."""
+
+    async def read(self, query: AuditQuery) -> list[AuditEntry]:
+        """The newest rows first. Raises StoreUnavailable."""
+        return await self._port.read(query)
+
+    async def count(self, account_id: str, most: int) -> int:
+        """How many rows an account has, counted up to ``most``. Raises StoreUnavailable."""
+        return await self._port.count(account_id, most)
 
     async def record(self, entry: AuditEntry, reached: bool) -> None:
         """Write a row; ``reached`` tells whether the call got as far as its action, and so is never left out. Raises

@@ -4,9 +4,10 @@ Theory of operation. The store's rows come by versions, perhaps twice and in any
 the row with the highest version counts. Whether a key has ended is decided at each use, never by a sweep.
 """
 
+import json
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from openkls import config, model
@@ -34,9 +35,10 @@ class Credential:
 class KeyRing:
     """The keys known to this process; ``clock`` gives Unix seconds. Raises ConfigError for a policy that is none."""
 
-    def __init__(self, accounts: Iterable[config.Account], clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, accounts: Collection[config.Account], clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._fixed = _read_fixed(accounts)
+        self._texts = _read_texts(accounts)
         self._rows: dict[str, AccessKey] = {}
         self._made: dict[str, Credential] = {}
         self._switches: dict[str, AccountSwitch] = {}
@@ -79,7 +81,7 @@ class KeyRing:
         else:
             self.disabled_accounts.discard(switch.account_id)
 
-    def replace(self, accounts: Iterable[config.Account]) -> None:
+    def replace(self, accounts: Collection[config.Account]) -> None:
         """Know these accounts' keys instead of the file's so far. Raises ConfigError, with nothing changed, when one
         of them exists in the store or has a policy that is none."""
         before, self._fixed = self._fixed, _read_fixed(accounts)
@@ -87,6 +89,24 @@ class KeyRing:
         if clashes:
             self._fixed = before
             raise clash_error(clashes)
+        self._texts = _read_texts(accounts)
+
+    def fixed(self, account_id: str) -> list[tuple[str, str | None]]:
+        """The file's keys of an account, each with the JSON of its policy (None: full rights)."""
+        return [
+            (access_key, self._texts[access_key])
+            for access_key, credential in self._fixed.items()
+            if credential.account_id == account_id
+        ]
+
+    def is_fixed(self, account_id: str, access_key: str) -> bool:
+        """Whether the file has this key of this account."""
+        credential = self._fixed.get(access_key)
+        return credential is not None and credential.account_id == account_id
+
+    def made(self, account_id: str) -> dict[str, AccessKey]:
+        """The store's keys of an account by name, those that sign no longer too."""
+        return {name: row for name, row in self._rows.items() if row.account_id == account_id}
 
 
 def clash_error(clashes: set[str]) -> ConfigError:
@@ -111,6 +131,14 @@ def _read_fixed(accounts: Iterable[config.Account]) -> dict[str, Credential]:
                 raise ConfigError(f"account.key.policy of {key.access_key}: {error}") from error
             fixed[key.access_key] = Credential(key.access_key, key.secret_key, account.id, rights)
     return fixed
+
+
+def _read_texts(accounts: Iterable[config.Account]) -> dict[str, str | None]:
+    return {
+        key.access_key: None if key.policy is None else json.dumps(key.policy, ensure_ascii=False)
+        for account in accounts
+        for key in account.key
+    }
 
 
 def _credential(key: AccessKey) -> Credential:

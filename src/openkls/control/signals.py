@@ -120,6 +120,10 @@ class Signals:
         """Forbids.others: have the ban known at once."""
         await self.tell(BanMade(ban))
 
+    async def tell_keys(self) -> None:
+        """Have the other processes read which keys there are."""
+        await self.tell(KeysChanged())
+
     async def cut(self, key: StreamKey) -> int:
         """Forbids.others: have the stream cut wherever it is; 0, or the RetCode that says what came of it."""
         listed = self._is_listed(key)

@@ -46,12 +46,15 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class AuditQuery:
-    """The newest ``limit`` entries not older than ``since`` (Unix seconds), of one action or author where asked."""
+    """The newest ``limit`` entries behind the first ``offset``, not older than ``since`` (Unix seconds), of one action,
+    author or account where asked."""
 
     since: int = 0
     action: str | None = None
     access_key: str | None = None
     limit: int = 100
+    account_id: str | None = None
+    offset: int = 0
 
 
 def legible(text: str) -> str:

@@ -87,6 +87,15 @@ class AccountSwitch:
     version: int
 
 
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """One life of a process, as the store knows it."""
+
+    boot_id: str
+    started_at: int
+    heartbeat_at: int
+
+
 class HistoryPort(Protocol):
     """Publishes, open and finished."""
 
@@ -102,6 +111,10 @@ class HistoryPort(Protocol):
     async def revive(self, sessions: Sequence[SessionFacts]) -> list[SessionFacts]:
         """Make those of these live sessions of this process live again that another one has ended with reason crash;
         returns them. Asked at the moment at which they live: what is written of them later comes later."""
+        ...
+
+    async def known_boots(self) -> list[Boot]:
+        """The processes that have begun and are not known to have ended, the oldest first."""
         ...
 
     async def end_boot(self, boot_id: str) -> None:
@@ -224,6 +237,10 @@ class AuditPort(Protocol):
 
     async def read(self, query: AuditQuery) -> list[AuditEntry]:
         """The newest rows first."""
+        ...
+
+    async def count(self, account_id: str, most: int) -> int:
+        """How many rows an account has, counted up to ``most``."""
         ...
 
 

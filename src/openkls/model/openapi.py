@@ -136,6 +136,8 @@ def _requested(member: Member, described: bool = True) -> Schema:
         schema["description"] = _meaning(member)
     if member.rule.default is not None:
         schema["default"] = member.rule.default
+    if member.rule.among:
+        schema["enum"] = list(member.rule.among)
     return schema
 
 

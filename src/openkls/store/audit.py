@@ -3,7 +3,7 @@
 import functools
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, insert, select
+from sqlalchemy import Connection, Row, Select, func, insert, select
 
 from openkls.domain.audit import AuditEntry, AuditQuery, Author
 from openkls.store.readers import Readers
@@ -35,6 +35,10 @@ class AuditStore:
         """The newest rows first."""
         return await self._readers.ask(functools.partial(_read, query=query))
 
+    async def count(self, account_id: str, most: int) -> int:
+        """How many rows an account has, counted up to ``most``."""
+        return await self._readers.ask(functools.partial(_count, account_id=account_id, most=most))
+
 
 def write_entry(connection: Connection, entry: AuditEntry) -> None:
     """Add the row within the caller's transaction."""
@@ -60,8 +64,16 @@ def _read(connection: Connection, query: AuditQuery) -> list[AuditEntry]:
         wanted = wanted.where(audit.c.action == query.action)
     if query.access_key is not None:
         wanted = wanted.where(audit.c.access_key == query.access_key)
-    wanted = wanted.order_by(audit.c.at.desc(), audit.c.number.desc()).limit(query.limit)
+    if query.account_id is not None:
+        wanted = wanted.where(audit.c.account_id == query.account_id)
+    wanted = wanted.order_by(audit.c.at.desc(), audit.c.number.desc()).limit(query.limit).offset(query.offset)
     return [_entry(row) for row in connection.execute(wanted)]
+
+
+def _count(connection: Connection, account_id: str, most: int) -> int:
+    rows = select(audit.c.number).where(audit.c.account_id == account_id).limit(most).subquery()
+    found: int = connection.execute(select(func.count()).select_from(rows)).scalar_one()
+    return found
 
 
 def _entry(row: Row[Any]) -> AuditEntry:

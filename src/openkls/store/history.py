@@ -37,7 +37,7 @@ from sqlalchemy.exc import DBAPIError
 
 from openkls.domain.errors import StoreUnavailable
 from openkls.domain.keys import StreamKey
-from openkls.domain.ports import HistoryPage, HistoryQuery, Span
+from openkls.domain.ports import Boot, HistoryPage, HistoryQuery, Span
 from openkls.domain.session import BreakCode, HistoryRow, Reason, SessionFacts
 from openkls.store.counts import EVERY_STREAM, SPLIT_ROWS, Counted, Tally, take_rows
 from openkls.store.database import Database, insert
@@ -59,11 +59,19 @@ LAPSED_BATCH = 1000
 # Sessions taken back in one transaction, of some statements each.
 REVIVED_BATCH = 100
 
+# Processes told of at once; those that died are forgotten within seconds.
+BOOTS_MOST = 1000
+
 Params = dict[str, Any]
 
 _add_boot = insert(boots).on_conflict_do_nothing()
 _put_boot = _add_boot.execution_options(preserve_rowcount=True)
 _beat = update(boots).where(boots.c.boot_id == bindparam("boot")).values(heartbeat_at=bindparam("now"))
+_all_boots = (
+    select(boots.c.boot_id, boots.c.started_at, boots.c.heartbeat_at)
+    .order_by(boots.c.started_at, boots.c.boot_id)
+    .limit(bindparam("most"))
+)
 _of_boot = exists().where(open_sessions.c.boot_id == bindparam("boot"))
 _drop_boot = delete(boots).where(boots.c.boot_id == bindparam("boot"), ~_of_boot)
 
@@ -181,6 +189,12 @@ class HistoryStore:
         """Record a boot that is known to have begun; one that was not there any more has been forgotten."""
         if connection.execute(_put_boot, boot).rowcount:
             self._forgotten.add(boot["boot_id"])
+
+    async def known_boots(self) -> list[Boot]:
+        """The processes that have begun and are not known to have ended, the oldest first."""
+        return await self._readers.ask(
+            lambda connection: [Boot(*row) for row in connection.execute(_all_boots, {"most": BOOTS_MOST})]
+        )
 
     async def end_boot(self, boot_id: str) -> None:
         """Forget a process that ended cleanly. With an open session left its boot stays, so that the next start finds
