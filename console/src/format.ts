@@ -20,8 +20,20 @@ function numberFormat(language: Language, digits: number): Intl.NumberFormat {
 /** 12,345 or 12,345.6 with one digit; halves are rounded away from zero. */
 export function formatNumber(value: number | undefined, language: Language, digits = 0): string {
   if (value === undefined || !Number.isFinite(value)) return DASH;
+  // Both languages group by three with a comma; whole numbers are by far the most, and long tables are full of them.
+  if (digits === 0 && Math.abs(value) < 1e15) return groupWhole(Math.round(Math.abs(value)), value < 0);
   const text = numberFormat(language, digits).format(value);
   return /^-0(\.0*)?$/.test(text) ? text.slice(1) : text;
+}
+
+function groupWhole(size: number, isNegative: boolean): string {
+  const sign = isNegative && size !== 0 ? "-" : "";
+  if (size < 1000) return sign + String(size);
+  const text = String(size);
+  const first = text.length % 3 || 3;
+  let grouped = text.slice(0, first);
+  for (let at = first; at < text.length; at += 3) grouped += `,${text.slice(at, at + 3)}`;
+  return sign + grouped;
 }
 
 const STEPS = [
@@ -78,8 +90,18 @@ export function formatAge(seconds: number | undefined, language: Language): stri
 const timeFormats = new Map<string, Intl.DateTimeFormat>();
 
 function timeParts(unixSeconds: number, zone: string | undefined): Record<string, string> {
-  const key = zone ?? "";
-  let format = timeFormats.get(key);
+  if (zone === undefined) {
+    const date = new Date(unixSeconds * 1000);
+    return {
+      year: String(date.getFullYear()),
+      month: pad(date.getMonth() + 1),
+      day: pad(date.getDate()),
+      hour: pad(date.getHours()),
+      minute: pad(date.getMinutes()),
+      second: pad(date.getSeconds()),
+    };
+  }
+  let format = timeFormats.get(zone);
   if (!format) {
     format = new Intl.DateTimeFormat("en-GB", {
       timeZone: zone,
@@ -91,7 +113,7 @@ function timeParts(unixSeconds: number, zone: string | undefined): Record<string
       minute: "2-digit",
       second: "2-digit",
     });
-    timeFormats.set(key, format);
+    timeFormats.set(zone, format);
   }
   return Object.fromEntries(format.formatToParts(unixSeconds * 1000).map((part) => [part.type, part.value]));
 }

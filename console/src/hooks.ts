@@ -15,7 +15,7 @@ export interface Called<T> {
 }
 
 export interface CallOptions {
-  /** Ask again this long after each answer; a hidden page does not ask. */
+  /** Ask again this long after each answer; a hidden page does not ask, nor one whose key may not. */
   everySeconds?: number;
   /** False: do not ask yet. */
   enabled?: boolean;
@@ -51,10 +51,10 @@ export function useCall<T>(action: string, parameters: Parameters = {}, options:
       } catch (failure) {
         if (stop.signal.aborted) return;
         const error = asCallError(failure);
-        pauseSeconds = Math.max(pauseSeconds, error.retryAfterSeconds);
+        pauseSeconds = error.notAllowed ? Infinity : Math.max(pauseSeconds, error.retryAfterSeconds);
         setAnswer((last) => ({ question, data: last?.question === question ? last.data : undefined, error, updatedAt: Date.now() }));
       }
-      if (everySeconds > 0) timer = setTimeout(askWhenSeen, pauseSeconds * 1000);
+      if (everySeconds > 0 && pauseSeconds < Infinity) timer = setTimeout(askWhenSeen, pauseSeconds * 1000);
     }
     function askWhenSeen(): void {
       if (document.visibilityState === "visible") void ask();

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { latestOf, niceMaximum, withHoles } from "../src/ui/chart";
+import { LEAST_SPAN_SECONDS, latestOf, niceMaximum, spanOf, withHoles } from "../src/ui/chart";
 
 test("a step of more than two periods and a half breaks the line", () => {
   expect(withHoles([0, 10, 35, 61], [[1, 2, 3, 4]], 10)).toEqual({ times: [0, 10, 35, 45, 61], lines: [[1, 2, 3, null, 4]] });
@@ -8,6 +8,13 @@ test("a step of more than two periods and a half breaks the line", () => {
 
 test("a value that is missing is a hole", () => {
   expect(withHoles([0, 10], [[1]], 10).lines).toEqual([[1, null]]);
+});
+
+test("a span grows with what there is to show, from its least to its most", () => {
+  expect(spanOf([], 10_000, 3600)).toEqual({ start: 10_000 - LEAST_SPAN_SECONDS, end: 10_000 });
+  expect(spanOf([9990], 10_000, 3600).start).toBe(10_000 - LEAST_SPAN_SECONDS);
+  expect(spanOf([9000, 9010], 10_000, 3600).start).toBe(9000);
+  expect(spanOf([1000], 10_000, 3600).start).toBe(6400);
 });
 
 test("the latest value is the last that is one", () => {

@@ -21,6 +21,7 @@ describe("numbers", () => {
   test("are grouped, and unknown ones are a dash", () => {
     expect(formatNumber(12345, "en")).toBe("12,345");
     expect(formatNumber(12345.67, "zh", 1)).toBe("12,345.7");
+    expect([0, 7, 999, 1000, 999_999, 1_000_000, -1234.5].map((n) => formatNumber(n, "en"))).toEqual(["0", "7", "999", "1,000", "999,999", "1,000,000", "-1,235"]);
     expect(formatNumber(undefined, "en")).toBe(DASH);
     expect(formatNumber(Number.NaN, "en")).toBe(DASH);
   });
@@ -82,6 +83,10 @@ describe("times", () => {
     expect(formatTime(noon, "UTC")).toBe("2026-11-23 04:00:09");
     expect(formatDay(noon, "America/New_York")).toBe("2026-11-22");
     expect(formatClock(noon, "Asia/Kolkata")).toBe("09:30:09");
+  });
+  test("the browser's own zone is the default", () => {
+    const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    expect(formatTime(noon)).toBe(formatTime(noon, zone));
   });
   test("midnight is hour 00", () => {
     expect(formatTime(Date.UTC(2026, 0, 1) / 1000, "UTC")).toBe("2026-01-01 00:00:00");

@@ -33,7 +33,7 @@ export const en = {
   connectionRefusedHint: "This key may not list live streams.",
   language: "Language",
   theme: "Theme",
-  themeSystem: "As the system",
+  themeSystem: "System",
   themeLight: "Light",
   themeDark: "Dark",
   account: "Account",

@@ -13,6 +13,7 @@ import { SPANS, sumOver, valuesOf, withRecent, type SpanName } from "../metrics"
 import type { LiveStreams, StreamMetrics, Totals } from "../model";
 import { href, navigate, streamHref } from "../route";
 import { useStore } from "../store";
+import { spanOf } from "../ui/chart";
 import { Chart, type Line } from "../ui/Chart";
 import { Since } from "../ui/Countdown";
 import { Empty } from "../ui/Empty";
@@ -55,8 +56,8 @@ export default function Overview() {
       </div>
       {state === "refused" && <ErrorNote error={refusal} action="DescribeLiveStreams" />}
       <ErrorNote error={metrics.error} action="DescribeStreamMetrics" onRetry={metrics.reload} />
-      <Tiles metrics={metrics.data} ill={worst?.ill} />
-      <Plots metrics={metrics.data} span={span} />
+      {!(state === "refused" && metrics.error) && <Tiles metrics={metrics.data} ill={worst?.ill} />}
+      {!metrics.error?.notAllowed && <Plots metrics={metrics.data} span={span} />}
       {state !== "refused" && worst && <Worst {...worst} />}
     </div>
   );
@@ -136,7 +137,7 @@ function Plots({ metrics, span }: { metrics: StreamMetrics | undefined; span: Sp
   const { seconds, periodSeconds } = SPANS[span];
   const shown = useMemo(() => seriesWithRecent(metrics, recent), [metrics, recent]);
   const end = shown.times.at(-1) ?? nowSeconds();
-  const bounds = { start: end - seconds, end };
+  const bounds = spanOf(shown.times, end, seconds);
   const lines = useMemo(() => {
     const number = (value: number): string => formatNumber(value, language);
     const rate = (value: number): string => formatBps(value, language);

@@ -2,7 +2,7 @@
 import { useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 
 import { nowSeconds } from "../clock";
-import { eventsState, liveStreams } from "../events";
+import { eventsRefusal, eventsState, liveStreams } from "../events";
 import { formatBps, formatDuration, formatKbps, formatNumber, formatTime } from "../format";
 import { healthOf } from "../health";
 import { useCall } from "../hooks";
@@ -16,6 +16,7 @@ import { useStore } from "../store";
 import { BanDialog } from "../ui/BanDialog";
 import { Badge } from "../ui/Badge";
 import { Button, ButtonLink } from "../ui/Button";
+import { spanOf } from "../ui/chart";
 import { Chart, type Line } from "../ui/Chart";
 import { Since } from "../ui/Countdown";
 import { Empty, Loading } from "../ui/Empty";
@@ -76,13 +77,26 @@ export default function Stream() {
       </div>
       <div className="detail">
         <Preview stream={stream} isLive={live !== null} />
-        <section className="panel fact-groups">{live ? <Facts live={live} /> : <Empty title={t.offline}>{t.offlineHint}</Empty>}</section>
+        {live ? (
+          <div className="panel fact-groups">
+            <Facts live={live} />
+          </div>
+        ) : (
+          <div className="panel fact-groups none">{live === null ? <Empty title={t.offline}>{t.offlineHint}</Empty> : <Unknown />}</div>
+        )}
       </div>
       <Plots stream={stream} />
       <Past stream={stream} isLive={Boolean(live)} />
       {banning && <BanDialog stream={stream} live={live} onClose={() => setBanning(false)} />}
     </div>
   );
+}
+
+/** The list has not come yet, or this key may not see it. */
+function Unknown() {
+  const state = useStore(eventsState);
+  const refusal = useStore(eventsRefusal);
+  return state === "refused" ? <ErrorNote error={refusal} action="DescribeLiveStreams" /> : <Loading />;
 }
 
 function Fact({ name, children, tone }: { name: string; children: ReactNode; tone?: string }) {
@@ -179,12 +193,12 @@ function Plots({ stream }: { stream: StreamName }) {
     const bps = (value: number): string => formatBps(value, language);
     return {
       frames: [
-        { name: "Curfps", label: t.real, values: of("Curfps"), colour: "plot-1", format: number },
         { name: "FrameRate", label: t.declared, values: of("FrameRate"), colour: "plot-2", dashed: true, format: number },
+        { name: "Curfps", label: t.real, values: of("Curfps"), colour: "plot-1", format: number },
       ],
       bitrate: [
-        { name: "BwReal", label: t.received, values: of("BwReal"), colour: "plot-1", format: kbps },
         { name: "BwIn", label: t.made, values: of("BwIn"), colour: "plot-2", dashed: true, format: kbps },
+        { name: "BwReal", label: t.received, values: of("BwReal"), colour: "plot-1", format: kbps },
       ],
       viewers: [{ name: "OnlineUser", label: t.viewers, values: of("OnlineUser"), colour: "plot-1", filled: true, format: number }],
       sent: [{ name: "Bw", label: t.plotSent, values: of("Bw"), colour: "plot-1", filled: true, format: bps }],
@@ -192,7 +206,7 @@ function Plots({ stream }: { stream: StreamName }) {
   }, [data, language, t]);
   const times = data?.Times ?? [];
   const end = Math.max(times.at(-1) ?? 0, Math.floor(nowSeconds() / periodSeconds) * periodSeconds);
-  const shared = { times, periodSeconds, span: { start: end - seconds, end }, group: "stream" };
+  const shared = { times, periodSeconds, span: spanOf(times, end, seconds), group: "stream" };
   return (
     <section className="page">
       <div className="page-head">

@@ -2,7 +2,7 @@
 import { useEffect, useId, useRef, useState } from "react";
 
 import { logout, type Session } from "../api";
-import { eventsState, totals, type EventsState } from "../events";
+import { eventsState, startEvents, stopEvents, totals, type EventsState } from "../events";
 import { formatNumber, splitBps } from "../format";
 import { LANGUAGES, language, useLanguage, useText } from "../i18n";
 import { common } from "../i18n/common";
@@ -51,7 +51,7 @@ function Now() {
     connecting: { tone: "plain", text: t.connectionConnecting, hint: "" },
     open: { tone: "ok", text: t.connectionLive, hint: t.connectionLiveHint },
     lost: { tone: "warn", text: t.connectionLost, hint: t.connectionLostHint },
-    refused: { tone: "bad", text: t.connectionRefused, hint: t.connectionRefusedHint },
+    refused: { tone: "plain", text: t.connectionRefused, hint: t.connectionRefusedHint },
   };
   const look = looks[state];
   return (
@@ -109,9 +109,11 @@ function Account({ session }: { session: Session }) {
   }, [open]);
 
   async function leave(): Promise<void> {
+    stopEvents(); // else they tell of the session's end before the answer does
     try {
       await logout();
     } catch (failure) {
+      startEvents();
       toast(failure instanceof Error ? failure.message : String(failure));
     }
   }

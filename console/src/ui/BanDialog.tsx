@@ -119,10 +119,10 @@ export function BanDialog({ stream, live, onClose }: BanDialogProps) {
         </form>
       )}
       {ban.error && (
-        <div>
-          <p>{t.failed}</p>
+        <>
           <ErrorNote error={ban.error} action="ForbidStream" />
-        </div>
+          {ban.error.kind === "network" && <p>{t.unknown}</p>}
+        </>
       )}
     </Dialog>
   );

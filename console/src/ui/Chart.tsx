@@ -29,6 +29,11 @@ interface ChartProps {
 }
 
 const DEFAULT_HEIGHT = 150;
+const FEW_POINTS = 3;
+/** A reading is taken, fetched and shown within this many periods. */
+const FRESH_PERIODS = 4;
+/** Steps of the value axis: whole, for nothing here is measured in parts of its unit. */
+const STEPS = Array.from({ length: 16 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat();
 /** Rows of the opened table: the latest, enough for an hour of 10 s. */
 const TABLE_ROWS = 360;
 
@@ -57,7 +62,7 @@ export function Chart({ title, times, lines, periodSeconds, span, axis, height =
         width: Math.max(120, element.clientWidth),
         height,
         legend: { show: false },
-        padding: [8, 8, 0, 0],
+        padding: [8, 18, 0, 0],
         cursor: {
           y: false,
           drag: { x: false, y: false },
@@ -120,6 +125,8 @@ export function Chart({ title, times, lines, periodSeconds, span, axis, height =
   }
 
   const at = cursor !== null && cursor < data.times.length ? cursor : null;
+  // The last reading of what has ended is not its present value.
+  const isFresh = span === undefined || span.end - (times.at(-1) ?? 0) <= periodSeconds * FRESH_PERIODS;
   const moment = at === null ? undefined : data.times[at];
   return (
     <figure className="chart" data-chart={title}>
@@ -130,7 +137,7 @@ export function Chart({ title, times, lines, periodSeconds, span, axis, height =
         </span>
         <ul className="chart-legend" aria-live={at === null ? "off" : "polite"}>
           {lines.map((line, index) => {
-            const value = at === null ? latestOf(line.values) : (data.lines[index]?.[at] ?? undefined);
+            const value = at === null ? (isFresh ? latestOf(line.values) : undefined) : (data.lines[index]?.[at] ?? undefined);
             return (
               <li key={line.name} data-series={line.name}>
                 <svg viewBox="0 0 14 4" width="14" height="4" aria-hidden="true">
@@ -193,7 +200,7 @@ function axesOf(write: (value: number) => string): uPlot.Axis[] {
   };
   return [
     { ...look, size: 24, space: 70, values: (_u, splits) => splits.map((split) => formatTime(split).slice(11, 16)) },
-    { ...look, size: 72, space: 34, values: (_u, splits) => splits.map(write) },
+    { ...look, size: 72, space: 34, incrs: STEPS, values: (_u, splits) => splits.map(write) },
   ];
 }
 
@@ -203,7 +210,8 @@ function seriesOf(line: Line): uPlot.Series {
     label: line.label,
     stroke,
     width: 1.5,
-    points: { show: false },
+    // A line needs two points; what has just begun is shown as it is.
+    points: { show: (_u, _series, from, to) => to - from < FEW_POINTS, size: 5, fill: stroke },
     spanGaps: false,
     ...(line.bars ? { paths: uPlot.paths.bars?.({ size: [0.8, 12] }), fill: stroke } : {}),
     ...(line.dashed ? { dash: [6, 4] } : {}),

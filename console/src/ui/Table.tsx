@@ -5,7 +5,7 @@
 // the focus, Enter opens. Controls in a row are reachable by Tab from the focused row. The order of rows is the
 // owner's when `onSort` is given, else the table sorts by itself.
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useLayoutEffect, useMemo, useRef, useState, type KeyboardEvent, type ReactNode } from "react";
+import { memo, useEffect, useLayoutEffect, useMemo, useRef, useState, type KeyboardEvent, type ReactNode } from "react";
 
 import { useText } from "../i18n";
 import { common } from "../i18n/common";
@@ -89,7 +89,7 @@ export function Table<Row>({
     count: ordered.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => rowPx,
-    overscan: 8,
+    overscan: 4,
     scrollMargin: HEAD_PX,
     scrollPaddingStart: HEAD_PX,
   });
@@ -114,6 +114,11 @@ export function Table<Row>({
     focusWanted.current = true;
     setActiveKey(rowKey(row));
     virtual.scrollToIndex(at);
+  }
+
+  function rowOf(element: Element): Row | undefined {
+    const at = element.closest("[data-at]")?.getAttribute("data-at");
+    return at ? ordered[Number(at)] : undefined;
   }
 
   function onKey(event: KeyboardEvent): void {
@@ -161,40 +166,33 @@ export function Table<Row>({
             onKeyDown={onKey}
             onPointerEnter={() => onAttention?.(true)}
             onPointerLeave={() => onAttention?.(false)}
-            onFocus={() => onAttention?.(true)}
+            onFocus={(event) => {
+              onAttention?.(true);
+              const row = rowOf(event.target);
+              if (row !== undefined) setActiveKey(rowKey(row));
+            }}
+            onClick={(event) => {
+              const row = rowOf(event.target as Element);
+              if (onOpen && row !== undefined && !(event.target as Element).closest("a, button, input")) onOpen(row);
+            }}
             onBlur={() => onAttention?.(false)}
           >
             {virtual.getVirtualItems().map((item) => {
               const row = ordered[item.index];
               if (row === undefined) return null;
-              const active = item.index === activeAt;
               return (
-                <div
+                <Row
                   key={rowKey(row)}
-                  role="row"
-                  aria-rowindex={item.index + 2}
-                  data-at={item.index}
-                  tabIndex={active ? 0 : -1}
-                  className={classNames("table-row", onOpen && "opens", toneOf(rowTone?.(row)))}
-                  style={{ transform: `translateY(${item.start - HEAD_PX}px)`, height: rowPx }}
-                  onFocus={() => setActiveKey(rowKey(row))}
-                  onClick={(event) => {
-                    if (onOpen && !(event.target as HTMLElement).closest("a, button, input")) onOpen(row);
-                  }}
-                >
-                  <div className="table-cells" role="presentation" style={{ gridTemplateColumns: template }}>
-                    {shown.map((column) => (
-                      <div key={column.id} role="gridcell" className={column.align === "end" ? "number" : "cut"}>
-                        {column.cell(row, active)}
-                      </div>
-                    ))}
-                  </div>
-                  {isNarrow && (
-                    <div role="gridcell" className="table-second muted cut">
-                      {narrow(row)}
-                    </div>
-                  )}
-                </div>
+                  row={row}
+                  at={item.index}
+                  active={item.index === activeAt}
+                  columns={shown}
+                  template={template}
+                  heightPx={rowPx}
+                  opens={onOpen !== undefined}
+                  tone={rowTone?.(row)}
+                  narrow={isNarrow ? narrow : undefined}
+                />
               );
             })}
           </div>
@@ -211,6 +209,47 @@ export function Table<Row>({
     </div>
   );
 }
+
+interface RowProps<Row> {
+  row: Row;
+  at: number;
+  active: boolean;
+  columns: readonly Column<Row>[];
+  template: string;
+  heightPx: number;
+  opens: boolean;
+  tone: string | undefined;
+  narrow: ((row: Row) => ReactNode) | undefined;
+}
+
+function RowInPlace<Row>({ row, at, active, columns, template, heightPx, opens, tone, narrow }: RowProps<Row>) {
+  return (
+    <div
+      role="row"
+      aria-rowindex={at + 2}
+      data-at={at}
+      tabIndex={active ? 0 : -1}
+      className={classNames("table-row", opens && "opens", toneOf(tone))}
+      style={{ transform: `translateY(${at * heightPx}px)`, height: heightPx }}
+    >
+      <div className="table-cells" role="presentation" style={{ gridTemplateColumns: template }}>
+        {columns.map((column) => (
+          <div key={column.id} role="gridcell" className={column.align === "end" ? "number" : "cut"}>
+            {column.cell(row, active)}
+          </div>
+        ))}
+      </div>
+      {narrow && (
+        <div role="gridcell" className="table-second muted cut">
+          {narrow(row)}
+        </div>
+      )}
+    </div>
+  );
+}
+
+// A row is drawn again only when something of it has changed: scrolling draws the new ones alone.
+const Row = memo(RowInPlace) as typeof RowInPlace;
 
 function toneOf(tone: string | undefined): string | undefined {
   return tone && `tone-${tone}`;

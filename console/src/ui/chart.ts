@@ -17,6 +17,8 @@ export interface Line {
 
 /** Steps longer than this many periods are holes: the line is broken there. */
 const HOLE_PERIODS = 2.5;
+/** The shortest span a plot shows. */
+export const LEAST_SPAN_SECONDS = 300;
 
 /** The times and values with a null put into each hole, so that no line is drawn across what was not measured. */
 export function withHoles(
@@ -36,6 +38,12 @@ export function withHoles(
     lines.forEach((values, line) => outLines[line]!.push(values[at] ?? null));
   });
   return { times: outTimes, lines: outLines };
+}
+
+/** A span that ends now and is no longer than there is something to show, but for a few minutes at least. */
+export function spanOf(times: readonly number[], end: number, seconds: number): { start: number; end: number } {
+  const first = times[0] ?? end;
+  return { start: Math.max(end - seconds, Math.min(first, end - LEAST_SPAN_SECONDS)), end };
 }
 
 /** The last value that is one, and its place; undefined when there is none. */
