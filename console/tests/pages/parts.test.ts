@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 
+import { describeIn } from "../../src/i18n/pages/actionDocs";
 import type { History, Space } from "../../src/model";
 import { ACTIONS, ACTION_NAMES, isChanging, missingOf, parametersOf, retMsgOf } from "../../src/pages/parts/actions";
 import { filterAudit, streamOf, type AuditRow } from "../../src/pages/parts/auditRows";
@@ -172,6 +173,12 @@ describe("the explorer", () => {
       "RotateAccessKey",
       "SetAccessKeyPolicy",
     ]);
+  });
+  test("every description of the model is there in Chinese too", () => {
+    const texts = ACTIONS.flatMap((action) => [action.doc, ...action.parameters.flatMap((one) => [one.doc, ...(one.unit ? [one.unit] : [])])]);
+    expect(texts.filter((text) => describeIn("zh", text).lang !== "zh")).toEqual([]);
+    expect(describeIn("zh", "Something new.")).toEqual({ text: "Something new.", lang: "en" });
+    expect(describeIn("en", "rows")).toEqual({ text: "rows", lang: "en" });
   });
   test("empty fields are not sent, whole numbers are numbers, other texts go as they are", () => {
     if (!forbid) throw new Error("no ForbidStream in the model");
