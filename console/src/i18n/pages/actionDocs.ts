@@ -20,7 +20,7 @@ const ZH: Readonly<Record<string, string>> = {
     "返回账号的空间及其应用和域名，以及本服务的端口。不返回任何域名密钥。",
   "Reports the processes of the service, and what each has of the account's streams and viewers.": "返回服务的各个进程，以及各自承载的本账号的流和观众。",
   "Reports who changed what in the account, page by page, newest first: bans, key pairs, the account itself. The newest 100,000 rows can be reached.":
-    "分页返回账号内的变更记录（禁推、密钥对、账号本身），最新在前。可查询最新的 100,000 行。",
+    "分页返回账号内的变更记录（封禁、密钥对、账号本身），最新在前。可查询最新的 100,000 行。",
   "Number of the page, from 0; it skips Marker times Limit rows.": "页码，从 0 开始；跳过 Marker × Limit 行。",
   "Rows of a page. 0 or less is read as the default, more than 5000 as 5000.": "每页行数。小于等于 0 按默认值，大于 5000 按 5000。",
   "Reports the account's key pairs with their policies, without secrets.": "返回账号的密钥对及其策略，不含 Secret Key。",
@@ -76,12 +76,12 @@ const ZH: Readonly<Record<string, string>> = {
   "Day after the last of the window, taken back to its 00:00. 0 is missing. A Unix time of at most 10 digits; milliseconds are refused as too large.":
     "范围最后一天的次日，取该日 00:00。0 视为缺失。Unix 时间，最多 10 位；毫秒会因过大被拒绝。",
   "Cuts a stream's push and its viewers, and refuses its push until a time; or only cuts it (ForbidTillUnixTime 1). A stream that is not live can be forbidden too. Forbidding again refreshes both times.":
-    "切断流的推流与观众，并在指定时间之前拒绝其推流；或仅切断一次（ForbidTillUnixTime 为 1）。不在线的流也可禁推。再次禁推会刷新两个时间。",
+    "切断流的推流与观众，并在指定时间之前拒绝其推流；或仅切断一次（ForbidTillUnixTime 为 1）。不在线的流也可封禁。再次封禁会刷新两个时间。",
   "Until when the stream is forbidden, at most 90 days ahead. Absent or 0: 90 days. -1: 90 days, shown as -1. 1: the push is cut at once and may begin again.":
-    "禁推截止时间，最多 90 天后。缺省或为 0：90 天。-1：90 天，显示为 -1。1：立即切断推流，可重新推流。",
-  "Allows a forbidden stream again at once.": "立即恢复被禁推的流。",
-  "Reports the forbidden streams of an app under a publish domain.": "返回一个应用在一个推流域名下被禁推的流。",
-  "Tells whether a stream is forbidden.": "查询一个流是否被禁推。",
+    "封禁截止时间，最多 90 天后。缺省或为 0：90 天。-1：90 天，显示为 -1。1：立即切断推流，可重新推流。",
+  "Allows a forbidden stream again at once.": "立即恢复被封禁的流。",
+  "Reports the forbidden streams of an app under a publish domain.": "返回一个应用在一个推流域名下被封禁的流。",
+  "Tells whether a stream is forbidden.": "查询一个流是否被封禁。",
   seconds: "秒",
   "Unix seconds": "Unix 秒",
   pages: "页",

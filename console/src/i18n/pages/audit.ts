@@ -29,7 +29,7 @@ export const auditTexts = dictionary(
     tableLabel: "Audit",
   },
   {
-    intro: "谁禁推、恢复了流，谁修改了密钥，结果如何。记录只增不改。",
+    intro: "谁封禁、恢复了流，谁修改了密钥，结果如何。记录只增不改。",
     limits: "可查询最新的 100,000 行。",
     filter: "筛选本页",
     action: "操作",
@@ -51,7 +51,7 @@ export const auditTexts = dictionary(
     total: (n: string) => `共 ${n} 行`,
     filtered: (shown: string, of: string) => `本页 ${of} 行中的 ${shown} 行`,
     emptyTitle: "还没有变更记录",
-    empty: "禁推、恢复和密钥变更会显示在这里。",
+    empty: "封禁、恢复和密钥变更会显示在这里。",
     noMatch: "本页没有符合筛选条件的行。",
     tableLabel: "审计",
   },
