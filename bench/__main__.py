@@ -19,6 +19,7 @@ BENCHES = {
     "ingest": "what a publisher costs, beside nginx-rtmp and Node-Media-Server",
     "cluster": "four nodes on one Redis: lists, claims, commands; a ban from one node to the other",
     "sdk": "what the Python SDK's signing costs, beside botocore's",
+    "look": "what looking on costs: the list of all live streams, and the series",
     "console": "10,000 live streams in the browser: first rows, long tasks while scrolling",
     "hls": "what HLS costs for each stream, beside nginx-rtmp",
 }

@@ -1,4 +1,4 @@
-"""The OpenAPI over HTTP: from a socket's bytes to the nine actions and back."""
+"""The OpenAPI over HTTP: from a socket's bytes to the actions and back."""
 
 from openkls.api.listener import Listener, listen
 from openkls.api.services import Services

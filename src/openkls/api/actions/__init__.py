@@ -1,1 +1,1 @@
-"""The nine actions, by topic. Rule: an action is a function of services, place and parameters; it returns Data."""
+"""The actions, by topic. Rule: an action is a function of services, place and parameters; it returns Data."""
