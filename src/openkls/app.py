@@ -406,8 +406,8 @@ def console_ports(settings: Config, services: Services) -> ConsolePorts:
     def call(
         credential: Credential, query: str, body: bytes | None, client_ip: str, is_metered: bool = True
     ) -> Awaitable[Answer]:
-        made = pipeline.session_call(credential, query, body, client_ip)
-        return pipeline.answer_session(services, made, is_metered)
+        made = pipeline.session_call(credential, query, body, client_ip, is_metered)
+        return pipeline.answer_call(services, made)
 
     def rights(credential: Credential, query: str, client_ip: str) -> Answer | None:
         return pipeline.session_refusal(services, pipeline.session_call(credential, query, b"", client_ip))

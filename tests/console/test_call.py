@@ -12,7 +12,7 @@ import pytest
 
 from openkls import model
 from openkls.api import pipeline
-from openkls.api.wire import BODY_LIMIT_BYTES
+from openkls.api.wire import BODY_LIMIT_BYTES, Way
 from openkls.codec import sigv4
 from openkls.domain.ports import AccessKey
 from support_api import NOW, Reply
@@ -123,6 +123,11 @@ def test_session_skips_the_steps_of_a_signature_and_no_other() -> None:
     assert [step.__name__ for step in pipeline.UNMETERED_STEPS] == [
         name for name in names if name not in (*skipped, "check_rate")
     ]
+    assert pipeline.STEPS_OF == {
+        Way.SIGNED: pipeline.STEPS,
+        Way.SESSION: pipeline.SESSION_STEPS,
+        Way.UNMETERED: pipeline.UNMETERED_STEPS,
+    }
     of_rights = [step.__name__ for step in pipeline.RIGHTS_STEPS]
     assert of_rights == [name for name in names[: names.index("check_rate")] if name not in skipped]
     assert {"check_account", "check_policy", "check_full_rights"} <= set(of_rights)

@@ -80,6 +80,10 @@ async def test_request_that_a_browser_was_led_to_changes_nothing(user: Browser, 
     assert nothing_happened(user)
 
 
+async def test_what_a_session_is_may_be_looked_at_by_hand(user: Browser) -> None:
+    assert (await user.ask("GET", "/session", headers={"Sec-Fetch-Site": "none"})).status == 200
+
+
 async def test_who_is_no_browser_needs_no_origin_but_all_the_rest(desk: Desk) -> None:
     program = desk.browser()
     program.more_headers = {"Origin": None, "Sec-Fetch-Site": None}  # type: ignore[dict-item]

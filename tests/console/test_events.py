@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from openkls import model
 from openkls.api.wire import Answer
 from openkls.console import events
 from openkls.console.events import Listing, Totals
@@ -94,12 +95,18 @@ async def test_list_is_asked_for_once_for_all_pages(desk: Desk, monkeypatch: pyt
 
 
 async def test_events_are_no_calls_that_count(user: Browser, quick: None) -> None:
-    user.desk.site.rates.enforced = True
+    site = user.desk.site
+    site.rates.enforced = True
+    operation = model.find("DescribeLiveStreams", "2026-01-01")
+    assert operation is not None
+    caller = ("2000001", "DescribeLiveStreams", "console")
+    while not site.rates.take(caller, operation.rate.requests, operation.rate.per_seconds, site.ticks):
+        pass
+    assert (await user.call("DescribeLiveStreams", "2026-01-01")).status == 409
+    refused = site.rates.refused
     async with user.events() as stream:
-        for _ in range(70):
-            user.desk.site.ticks += 0.1
-            await stream.until("streams")
-        assert user.desk.site.rates.refused == 0
+        await stream.until("streams")
+    assert site.rates.refused == refused
 
 
 # -- rights -------------------------------------------------------------------------------------------------------

@@ -2,12 +2,13 @@
 
 import asyncio
 import gzip
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
 
 from openkls.console import shelf
-from openkls.console.answers import PLAY_NAMES_LIMIT, page_policy
+from openkls.console.answers import PLAY_NAMES_LIMIT, answer_page, page_policy
 from support_api import DEADLINE_SECONDS
 from support_console import Browser, Desk
 
@@ -109,6 +110,15 @@ async def test_head_has_no_body(browser: Browser) -> None:
     writer.close()
     assert b"Content-Length: 3200" in head
     assert body == b""
+
+
+def test_class_15_every_word_of_a_page_is_escaped() -> None:
+    page = answer_page(HTTPStatus.OK, "<b>&", "<i>'\"", "say `<script>` here")
+    assert isinstance(page.body, bytes)
+    text = page.body.decode()
+    assert "<h1>&lt;b&gt;&amp;</h1>" in text
+    assert "<p>&lt;i&gt;&#x27;&quot;</p>" in text
+    assert "<p>say <code>&lt;script&gt;</code> here</p>" in text
 
 
 # -- limits -------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from openkls import model
 from openkls.api import audit, auth, wire
 from openkls.api.actions import blacklist, history, keypairs, live, metrics, nodes, realtime, spaces, trail, urls
 from openkls.api.services import Place, Services
-from openkls.api.wire import Answer, Call
+from openkls.api.wire import Answer, Call, Way
 from openkls.codec.sigv4 import MAX_QUERY_PARAMETERS, SignedRequest, header_value
 from openkls.control import ids
 from openkls.control.keyring import Credential
@@ -161,6 +161,11 @@ _OF_A_SIGNATURE: Final = frozenset(
 SESSION_STEPS: Final = tuple(step for step in STEPS if step not in _OF_A_SIGNATURE)
 # What is sent to a session again and again, at a pace of its sender's, is no call that counts.
 UNMETERED_STEPS: Final = tuple(step for step in SESSION_STEPS if step is not check_rate)
+STEPS_OF: Final[Mapping[Way, tuple[Step, ...]]] = {
+    Way.SIGNED: STEPS,
+    Way.SESSION: SESSION_STEPS,
+    Way.UNMETERED: UNMETERED_STEPS,
+}
 # Whether a session's key may call an action at all. None of them has to wait for anybody.
 RIGHTS_STEPS: Final = SESSION_STEPS[: SESSION_STEPS.index(check_rate)]
 
@@ -188,11 +193,11 @@ ACTIONS: Final[Mapping[str, Action]] = {
 }
 
 
-async def answer_call(services: Services, call: Call, steps: tuple[Step, ...] = STEPS) -> Answer:
+async def answer_call(services: Services, call: Call) -> Answer:
     """Take a call through the steps and its action, and write down what is audited; never raises but for a
     cancellation."""
     try:
-        answer = await _answer(services, call, steps)
+        answer = await _answer(services, call)
     except asyncio.CancelledError:
         if audit.is_audited(call):
             await audit.record(services, call, None)
@@ -204,18 +209,16 @@ async def answer_call(services: Services, call: Call, steps: tuple[Step, ...] = 
     return answer
 
 
-def session_call(credential: Credential, query: str, body: bytes | None, client_ip: str) -> Call:
+def session_call(
+    credential: Credential, query: str, body: bytes | None, client_ip: str, is_metered: bool = True
+) -> Call:
     """A call of who has logged in with a key: ``query`` names the action, ``body`` is JSON (None: over the limit). Its
-    RequestId is that of the request it is made for."""
+    RequestId is that of the request it is made for. One that is not metered is held against no request rate."""
     request = SignedRequest("POST", "/", query, SESSION_HEADERS, body or b"")
-    call = Call(request, ids.request_id.get(), oversized=body is None, client_ip=client_ip)
+    way = Way.SESSION if is_metered else Way.UNMETERED
+    call = Call(request, ids.request_id.get(), oversized=body is None, client_ip=client_ip, way=way)
     call.credential = credential
     return call
-
-
-async def answer_session(services: Services, call: Call, is_metered: bool = True) -> Answer:
-    """Answer a `session_call`, as `answer_call` does; one that is not metered is held against no request rate."""
-    return await answer_call(services, call, SESSION_STEPS if is_metered else UNMETERED_STEPS)
 
 
 def session_refusal(services: Services, call: Call) -> Answer | None:
@@ -228,9 +231,9 @@ def session_refusal(services: Services, call: Call) -> Answer | None:
     return None
 
 
-async def _answer(services: Services, call: Call, steps: tuple[Step, ...]) -> Answer:
+async def _answer(services: Services, call: Call) -> Answer:
     try:
-        for step in steps:
+        for step in STEPS_OF[call.way]:
             rest = step(services, call)
             if rest is not None:
                 await rest

@@ -8,6 +8,7 @@ import html
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -35,6 +36,16 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 
+class Way(Enum):
+    """How who asks has proved who they are; it says which steps the call takes (pipeline.STEPS_OF)."""
+
+    SIGNED = "signed"
+    SESSION = "session"
+    """Logged in; the credential is known from the beginning."""
+    UNMETERED = "unmetered"
+    """A session's too, made by the service itself at a pace of its own: held against no request rate."""
+
+
 @dataclass(slots=True)
 class Call:
     """One request on its way through the steps; each step fills in what it has found (pipeline.STEPS)."""
@@ -45,6 +56,7 @@ class Call:
     """The body is over BODY_LIMIT_BYTES and was not read."""
     client_ip: str = ""
     """Who asks."""
+    way: Way = Way.SIGNED
     claim: Claim = field(init=False)
     credential: Credential = field(init=False)
     query: dict[str, str] = field(init=False)

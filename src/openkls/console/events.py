@@ -87,7 +87,7 @@ class Listing(msgspec.Struct, frozen=True):
 
 
 class Board:
-    """What is live, for one account, or for one key where a policy might show it less."""
+    """What is live in one account."""
 
     def __init__(self, ask: Callable[[Credential, str], Awaitable[Answered]], monotonic: Callable[[], float]) -> None:
         self._ask = ask
@@ -119,7 +119,7 @@ class Events:
     def __init__(self, ports: Ports, sessions: Sessions) -> None:
         self._ports = ports
         self._sessions = sessions
-        self._boards: WeakValueDictionary[tuple[str, str], Board] = WeakValueDictionary()
+        self._boards: WeakValueDictionary[str, Board] = WeakValueDictionary()
         self._open: set[_Stream] = set()
         self._is_closing = False
         self.refused = 0
@@ -180,10 +180,10 @@ class Events:
                 stream.cut()
 
     def _board(self, credential: Credential) -> Board:
-        name = (credential.account_id, "" if credential.policy is None else credential.access_key)
-        board = self._boards.get(name)
+        # Whoever may list at all may list all of the account: the question names no space.
+        board = self._boards.get(credential.account_id)
         if board is None:
-            board = self._boards[name] = Board(self._ask, self._ports.monotonic)
+            board = self._boards[credential.account_id] = Board(self._ask, self._ports.monotonic)
         return board
 
     def _ask(self, credential: Credential, client_ip: str) -> Awaitable[Answered]:
