@@ -3,8 +3,9 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vitest/config";
 
-// `npm run dev` talks to a running service, or to dev/mock.mjs.
-const SERVICE = process.env["OPENKLS_CONSOLE_SERVICE"] ?? "http://127.0.0.1:8080";
+// `npm run dev` talks to a running service, or to dev/mock.mjs. Host goes on as it came: the service compares it with
+// Origin.
+const SERVICE = { target: process.env["OPENKLS_CONSOLE_SERVICE"] ?? "http://127.0.0.1:8080", changeOrigin: false };
 
 export default defineConfig({
   base: "/console/",

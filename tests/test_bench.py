@@ -14,6 +14,8 @@ from openkls.codec import flv
 from openkls.codec.rtmp import Message
 from openkls.codec.rtmp.chunk import ChunkReader
 from support_media import AUDIO_HEADER, METADATA, VIDEO_HEADER, frame, key_frame, sound
+from support_tools import need
+from tests.support_browser import build_console
 
 ROOT = Path(__file__).parent.parent
 WIRE_SECONDS = 60.0
@@ -113,3 +115,12 @@ def test_history_bench_runs(store: str) -> None:
     said = bench("history", "--store", store, *few, seconds=110.0)
     assert re.search(rf"{store}: 4,000 rows loaded at [0-9,]+ a second; \d+ bytes a session", said)
     assert re.search(r"page 0, one dense stream +\d+\.\d\d +\d+\.\d\d +\d+\.\d\d +1\.5 (met|MISSED)", said)
+
+
+@pytest.mark.e2e
+def test_console_bench_runs() -> None:
+    build_console()
+    need("chromium", "chromium-browser", "google-chrome")
+    said = bench("console", "--streams", "200", "--rounds", "1", "--seconds", "1")
+    assert re.search(r"round 1: first rows after \d+ ms .* scrolling [\d,]+ px: longest task \d+ ms", said)
+    assert re.search(r"first rows: median \d+ ms, goal 2000: (met|MISSED)", said)

@@ -10,8 +10,7 @@ const models = join(here, "../../src/openkls/model");
 const target = join(here, "../src/pages/parts/actions.generated.ts");
 const TYPES = new Set(["string", "integer", "long", "double", "boolean"]);
 
-function readModel(name) {
-  const model = JSON.parse(readFileSync(join(models, name), "utf8"));
+function readActions(model) {
   const version = model.metadata.apiVersion;
   return Object.values(model.operations).map((operation) => ({
     name: operation.name,
@@ -45,14 +44,16 @@ function readParameters(model, operation) {
 }
 
 const files = readdirSync(models).filter((name) => name.endsWith(".json")).sort();
-const actions = files
-  .filter((name) => "operations" in JSON.parse(readFileSync(join(models, name), "utf8")))
-  .flatMap(readModel);
+const services = files.map((name) => JSON.parse(readFileSync(join(models, name), "utf8"))).filter((model) => "operations" in model);
+const actions = services.flatMap(readActions);
+const codes = Object.fromEntries(services.flatMap((model) => model["x-kls-ret-codes"] ?? []).map(({ code, text }) => [code, text]));
 if (actions.length === 0) throw new Error(`${models}: no service model found`);
 const text = `// Generated from the service model by scripts/actions.mjs; edit the model instead.
 import type { Action } from "./actions";
 
 export const ACTIONS: readonly Action[] = ${JSON.stringify(actions, null, 2)};
+
+export const RET_CODES: Readonly<Record<string, string>> = ${JSON.stringify(codes, null, 2)};
 `;
 mkdirSync(dirname(target), { recursive: true });
 writeFileSync(target, text);

@@ -1,7 +1,7 @@
 // Audit: who changed what, page by page, with a filter over the page that is shown.
-import { useMemo } from "react";
+import { useMemo, useState } from "react";
 
-import { formatNumber, formatOffset, formatTime } from "../format";
+import { DASH, formatNumber, formatOffset, formatTime } from "../format";
 import { useCall } from "../hooks";
 import { useLanguage, useText, type Translation } from "../i18n";
 import { common } from "../i18n/common";
@@ -10,10 +10,12 @@ import { partsTexts } from "../i18n/pages/parts";
 import { streamHref } from "../route";
 import { Badge } from "../ui/Badge";
 import { Button } from "../ui/Button";
+import { Dialog } from "../ui/Dialog";
 import { Empty } from "../ui/Empty";
 import { Field, Select } from "../ui/Field";
 import { Icon } from "../ui/Icon";
 import { Table, type Column } from "../ui/Table";
+import { retMsgOf } from "./parts/actions";
 import { Answered } from "./parts/Answered";
 import { filterAudit, streamOf, type AuditRow } from "./parts/auditRows";
 import { Pager } from "./parts/Pager";
@@ -44,7 +46,7 @@ export default function Audit() {
     <div className="page">
       <div className="page-head">
         <h1>{shared.audit}</h1>
-        {called.data && <span className="muted tabular">{t.total(formatNumber(called.data.Total, language))}</span>}
+        {called.data && <span className="muted tabular">{t.total(formatNumber(called.data.Total, language), called.data.Total === 1)}</span>}
       </div>
       <p className="intro">{t.intro}</p>
       <section className="panel record-filters" aria-label={words.filters}>
@@ -95,6 +97,7 @@ function AuditTable({ rows, filters }: { rows: readonly AuditRow[]; filters: typ
   const language = useLanguage();
   const shown = useMemo(() => filterAudit(rows, filters), [rows, filters]);
   const columns = useMemo(() => columnsOf(t), [t]);
+  const [opened, setOpened] = useState<AuditRow>();
   return (
     <>
       {shown.length < rows.length && (
@@ -107,9 +110,11 @@ function AuditTable({ rows, filters }: { rows: readonly AuditRow[]; filters: typ
         columns={columns}
         rows={shown}
         rowKey={(row) => String(row.Number)}
+        onOpen={setOpened}
         narrow={(row) => `${row.Resource} · ${formatTime(row.Time)}`}
         empty={<Empty title={rows.length > 0 ? t.noMatch : t.emptyTitle}>{rows.length > 0 ? undefined : t.empty}</Empty>}
       />
+      {opened && <RowDialog row={opened} onClose={() => setOpened(undefined)} />}
     </>
   );
 }
@@ -121,7 +126,7 @@ function columnsOf(t: Translation<typeof auditTexts.en>): Column<AuditRow>[] {
     {
       id: "resource",
       head: t.columnResource,
-      width: 150,
+      width: 210,
       grow: true,
       priority: 2,
       sort: (row) => row.Resource,
@@ -142,6 +147,41 @@ function columnsOf(t: Translation<typeof auditTexts.en>): Column<AuditRow>[] {
   ];
 }
 
+/** All of a row, in full: a table has no room for it. */
+function RowDialog({ row, onClose }: { row: AuditRow; onClose: () => void }) {
+  const t = useText(auditTexts);
+  const shared = useText(common);
+  return (
+    <Dialog title={`${t.columnNumber} ${row.Number}`} onClose={onClose} actions={<Button onClick={onClose}>{shared.close}</Button>}>
+      <dl className="facts">
+        <dt>{t.columnTime}</dt>
+        <dd>{formatTime(row.Time)}</dd>
+        <dt>{t.columnAction}</dt>
+        <dd>{row.Action}</dd>
+        <dt>{t.columnResource}</dt>
+        <dd>
+          <Resource row={row} active />
+        </dd>
+        <dt>{t.columnOutcome}</dt>
+        <dd>
+          <Outcome outcome={row.Outcome} t={t} /> {row.Outcome !== "0" && retMsgOf(row.Outcome)}
+        </dd>
+        <dt>{t.columnKey}</dt>
+        <dd>{row.AccessKey === "cli" ? t.commandLine : <code>{row.AccessKey}</code>}</dd>
+        <dt>{t.columnAddress}</dt>
+        <dd>{row.Address}</dd>
+        <dt>{t.columnRequest}</dt>
+        <dd>{row.RequestId ? <code>{row.RequestId}</code> : DASH}</dd>
+      </dl>
+      {row.Detail && (
+        <pre className="code-block" tabIndex={0} role="region" aria-label={t.columnDetail}>
+          {row.Detail}
+        </pre>
+      )}
+    </Dialog>
+  );
+}
+
 function Resource({ row, active }: { row: AuditRow; active: boolean }) {
   const name = streamOf(row);
   if (!name) return <span title={row.Resource}>{row.Resource}</span>;
@@ -153,5 +193,5 @@ function Resource({ row, active }: { row: AuditRow; active: boolean }) {
 }
 
 function Outcome({ outcome, t }: { outcome: string; t: Translation<typeof auditTexts.en> }) {
-  return outcome === "0" ? <Badge tone="ok">{t.outcomeDone}</Badge> : <Badge tone="bad">{outcome}</Badge>;
+  return outcome === "0" ? <Badge tone="ok">{t.outcomeDone}</Badge> : <Badge tone="bad" title={retMsgOf(outcome)}>{outcome}</Badge>;
 }

@@ -10,7 +10,7 @@ import { common } from "../i18n/common";
 import { blacklistTexts } from "../i18n/pages/blacklist";
 import { partsTexts } from "../i18n/pages/parts";
 import { streamKey, type StreamName } from "../model";
-import { navigate, streamHref } from "../route";
+import { navigate } from "../route";
 import { useStore } from "../store";
 import { Badge } from "../ui/Badge";
 import { BanDialog } from "../ui/BanDialog";
@@ -25,6 +25,7 @@ import { Table, type Column } from "../ui/Table";
 import { toast } from "../ui/Toast";
 import { Answered } from "./parts/Answered";
 import { endOf, isPermanent, isStreamName, type Ban } from "./parts/bans";
+import { StreamLink } from "./parts/cells";
 import { NamePicker } from "./parts/NamePicker";
 import { areComplete, NO_NAMES, type Names } from "./parts/names";
 import { NamesNote } from "./parts/NamesNote";
@@ -156,11 +157,7 @@ function columnsOf(
       grow: true,
       priority: 1,
       sort: (ban) => ban.Stream,
-      cell: (ban, active) => (
-        <a href={streamHref({ ...names, Stream: ban.Stream })} tabIndex={active ? 0 : -1}>
-          {ban.Stream}
-        </a>
-      ),
+      cell: (ban, active) => <StreamLink names={names} stream={ban.Stream} active={active} />,
     },
     {
       id: "since",

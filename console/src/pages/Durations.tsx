@@ -10,7 +10,7 @@ import { common } from "../i18n/common";
 import { durationsTexts } from "../i18n/pages/durations";
 import { partsTexts } from "../i18n/pages/parts";
 import type { History } from "../model";
-import { navigate, streamHref } from "../route";
+import { navigate } from "../route";
 import { Button } from "../ui/Button";
 import { Empty, Loading } from "../ui/Empty";
 import { Field } from "../ui/Field";
@@ -19,6 +19,7 @@ import { Table, type Column, type Sort } from "../ui/Table";
 import { sortRows } from "../ui/columns";
 import { Tabs } from "../ui/Tabs";
 import { Answered } from "./parts/Answered";
+import { StreamLink } from "./parts/cells";
 import { buildCsv, saveAs, type CsvCell } from "./parts/csv";
 import { byDay, byStream, dayName, dayStart, DAY_SECONDS, formatAt, offsetOf, parseDay, zoneName, type DayRow, type Span, type StreamRow } from "./parts/days";
 import { NamePicker, TypedField } from "./parts/NamePicker";
@@ -248,11 +249,7 @@ function streamColumn<Row extends { stream: string }>(words: Words, names: Names
     priority: 1,
     sort: (row) => row.stream,
     write: (row) => row.stream,
-    cell: (row, active) => (
-      <a href={streamHref({ ...names, Stream: row.stream })} tabIndex={active ? 0 : -1}>
-        {row.stream}
-      </a>
-    ),
+    cell: (row, active) => <StreamLink names={names} stream={row.stream} active={active} />,
   };
 }
 

@@ -8,13 +8,14 @@ import { common } from "../i18n/common";
 import { errorsTexts } from "../i18n/pages/errors";
 import { partsTexts } from "../i18n/pages/parts";
 import type { History } from "../model";
-import { navigate, streamHref } from "../route";
+import { navigate } from "../route";
 import { Badge } from "../ui/Badge";
 import { Button } from "../ui/Button";
 import { Empty } from "../ui/Empty";
 import { Select } from "../ui/Field";
 import { Table, type Column } from "../ui/Table";
 import { Answered } from "./parts/Answered";
+import { Cut, StreamLink } from "./parts/cells";
 import { codeTone, codeWords } from "./parts/codes";
 import { recordedDomains, type Names } from "./parts/names";
 import { NamesNote } from "./parts/NamesNote";
@@ -191,11 +192,7 @@ function columnsOf(
       grow: true,
       priority: 1,
       sort: (row) => row.stream,
-      cell: (row, active) => (
-        <a href={streamHref({ ...names, Stream: row.stream })} tabIndex={active ? 0 : -1}>
-          {row.stream}
-        </a>
-      ),
+      cell: (row, active) => <StreamLink names={names} stream={row.stream} active={active} />,
     },
     {
       id: "code",
@@ -209,7 +206,7 @@ function columnsOf(
         </Badge>
       ),
     },
-    { id: "address", head: words.columnAddress, width: 140, priority: 4, sort: (row) => row.address, cell: (row) => row.address },
+    { id: "address", head: words.columnAddress, width: 140, priority: 4, sort: (row) => row.address, cell: (row) => <Cut text={row.address} /> },
     {
       id: "lasted",
       head: t.columnLasted,

@@ -112,7 +112,7 @@ function Bench({ action }: { action: Action }) {
         }}
       >
         <ActionForm action={action} values={values} onChange={(name, value) => setTyped({ ...typed, [name]: value })} />
-        {missing.length > 0 && <p className="small warn">{t.missing(missing.join(", "))}</p>}
+        {missing.length > 0 && <p className="small warn action-doc">{t.missing(missing.join(", "))}</p>}
         <div className="actions">
           <Button type="submit" look={isChanging(action) && !dryRun ? "danger" : "primary"} pending={send.pending}>
             {send.pending ? t.sending : t.send}

@@ -7,12 +7,13 @@ import { common } from "../i18n/common";
 import { historyTexts } from "../i18n/pages/history";
 import { partsTexts } from "../i18n/pages/parts";
 import type { History as Answer } from "../model";
-import { href, navigate, streamHref } from "../route";
+import { href, navigate } from "../route";
 import { Badge } from "../ui/Badge";
 import { ButtonLink } from "../ui/Button";
 import { Empty } from "../ui/Empty";
 import { Table, type Column } from "../ui/Table";
 import { Answered } from "./parts/Answered";
+import { Cut, StreamLink } from "./parts/cells";
 import { codeTone, codeWords } from "./parts/codes";
 import type { Names } from "./parts/names";
 import { Pager } from "./parts/Pager";
@@ -34,7 +35,7 @@ export default function History() {
     <div className="page">
       <div className="page-head">
         <h1>{shared.history}</h1>
-        {records.asked && called.data && <span className="muted tabular">{t.total(formatNumber(called.data.Total, language))}</span>}
+        {records.asked && called.data && <span className="muted tabular">{t.total(formatNumber(called.data.Total, language), called.data.Total === 1)}</span>}
       </div>
       <p className="intro">{t.intro}</p>
       <RecordFilters records={records} limits={`${t.limits} ${words.zoneNote(formatOffset(Date.now() / 1000))}`} />
@@ -71,7 +72,7 @@ function Pushes({ data, names }: { data: Answer; names: Names }) {
       rows={rows}
       rowKey={(row) => row.key}
       onOpen={(row) => navigate("stream", [names.UniqueName, names.App, names.Pubdomain, row.stream])}
-      narrow={(row) => `${formatTime(row.ended)} · ${row.code} ${codeWords(row.code, words).name} · ${row.address}`}
+      narrow={(row) => `${formatTime(row.ended)} · ${row.code} ${codeWords(row.code, words).name}`}
       empty={
         <Empty title={t.emptyTitle}>
           <p>{t.empty}</p>
@@ -91,11 +92,7 @@ function columnsOf(t: Translation<typeof partsTexts.en>, language: Language, nam
       grow: true,
       priority: 1,
       sort: (row) => row.stream,
-      cell: (row, active) => (
-        <a href={streamHref({ ...names, Stream: row.stream })} tabIndex={active ? 0 : -1}>
-          {row.stream}
-        </a>
-      ),
+      cell: (row, active) => <StreamLink names={names} stream={row.stream} active={active} />,
     },
     { id: "began", head: t.columnBegan, width: 160, priority: 2, sort: (row) => row.began, cell: (row) => formatTime(row.began) },
     { id: "ended", head: t.columnEnded, width: 160, priority: 4, sort: (row) => row.ended, cell: (row) => formatTime(row.ended) },
@@ -111,7 +108,7 @@ function columnsOf(t: Translation<typeof partsTexts.en>, language: Language, nam
         </Badge>
       ),
     },
-    { id: "address", head: t.columnAddress, width: 140, priority: 5, sort: (row) => row.address, cell: (row) => row.address },
+    { id: "address", head: t.columnAddress, width: 140, priority: 5, sort: (row) => row.address, cell: (row) => <Cut text={row.address} /> },
     {
       id: "duration",
       head: t.columnDuration,

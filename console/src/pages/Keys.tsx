@@ -55,7 +55,7 @@ export default function Keys() {
       <p className="intro">
         {t.intro} {words.zoneNote(formatOffset(Date.now() / 1000))}
       </p>
-      {!current.FullRights && called.data && (
+      {!current.FullRights && called.data && !called.error && (
         <div className="notice" role="note">
           <p className="error-title">{t.restrictedTitle}</p>
           <p>{t.restricted}</p>
@@ -100,7 +100,7 @@ function columnsOf(t: Translation<typeof keysTexts.en>, language: Language, curr
     {
       id: "key",
       head: t.columnKey,
-      width: 150,
+      width: 190,
       grow: true,
       priority: 1,
       sort: (key) => key.AccessKey,

@@ -53,7 +53,7 @@ export default function Stream() {
   const stream = useMemo<StreamName>(() => ({ UniqueName, App, Pubdomain, Stream: name }), [UniqueName, App, Pubdomain, name]);
   const live = useLive(stream);
   const [banning, setBanning] = useState(false);
-  const asked = { unique: UniqueName, app: App, domain: Pubdomain, stream: name };
+  const asked = { space: UniqueName, app: App, domain: Pubdomain, stream: name };
   return (
     <div className="page">
       <div>
@@ -286,7 +286,7 @@ function Past({ stream, isLive }: { stream: StreamName; isLive: boolean }) {
       <div className="panel-head">
         <h2>{t.history}</h2>
         <span className="muted small">{t.historyHint}</span>
-        <a href={href("history", [], { unique: UniqueName, app: App, domain: Pubdomain, stream: name })}>{t.historyAll}</a>
+        <a href={href("history", [], { space: UniqueName, app: App, domain: Pubdomain, stream: name })}>{t.historyAll}</a>
       </div>
       <ErrorNote error={history.error} action="ListHistoryPubStreamsInfo" onRetry={reload} />
       {history.data ? (

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 
+import { describeIn } from "../../src/i18n/pages/actionDocs";
 import type { History, Space } from "../../src/model";
-import { ACTIONS, ACTION_NAMES, isChanging, missingOf, parametersOf } from "../../src/pages/parts/actions";
+import { ACTIONS, ACTION_NAMES, isChanging, missingOf, parametersOf, retMsgOf } from "../../src/pages/parts/actions";
 import { filterAudit, streamOf, type AuditRow } from "../../src/pages/parts/auditRows";
 import { endOf, isPermanent, isStreamName, PERMANENT_SECONDS } from "../../src/pages/parts/bans";
 import { areComplete, pushDomains, recordedDomains, settleNames } from "../../src/pages/parts/names";
@@ -158,6 +159,11 @@ describe("the explorer", () => {
     expect(new Set(ACTION_NAMES).size).toBe(ACTIONS.length);
     expect(forbid?.parameters.filter((one) => one.required).map((one) => one.name)).toEqual(["UniqueName", "App", "Pubdomain", "Stream"]);
   });
+  test("the texts of the codes of both versions are there", () => {
+    expect(retMsgOf("8201")).toBe("stream is not on the blacklist");
+    expect(retMsgOf("7002")).toBe("access key is read only");
+    expect(retMsgOf("ErrorDryRun")).toBe("");
+  });
   test("every action that changes something is asked about first", () => {
     expect(ACTIONS.filter(isChanging).map((action) => action.name).sort()).toEqual([
       "CreateAccessKey",
@@ -167,6 +173,12 @@ describe("the explorer", () => {
       "RotateAccessKey",
       "SetAccessKeyPolicy",
     ]);
+  });
+  test("every description of the model is there in Chinese too", () => {
+    const texts = ACTIONS.flatMap((action) => [action.doc, ...action.parameters.flatMap((one) => [one.doc, ...(one.unit ? [one.unit] : [])])]);
+    expect(texts.filter((text) => describeIn("zh", text).lang !== "zh")).toEqual([]);
+    expect(describeIn("zh", "Something new.")).toEqual({ text: "Something new.", lang: "en" });
+    expect(describeIn("en", "rows")).toEqual({ text: "rows", lang: "en" });
   });
   test("empty fields are not sent, whole numbers are numbers, other texts go as they are", () => {
     if (!forbid) throw new Error("no ForbidStream in the model");

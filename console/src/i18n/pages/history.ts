@@ -8,7 +8,7 @@ export const historyTexts = dictionary(
     empty: "Nothing that began in it has ended. Widen the window, or see what is live.",
     toLive: "Live streams",
     tableLabel: "Ended pushes",
-    total: (n: string) => `${n} pushes in the window`,
+    total: (n: string, one: boolean) => (one ? "1 push in the window" : `${n} pushes in the window`),
   },
   {
     intro: "已被接受并已结束的推流。正在进行的推流不在其中。",

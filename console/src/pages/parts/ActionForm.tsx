@@ -1,5 +1,6 @@
 // The form of an action, from the service model.
-import { useText } from "../../i18n";
+import { useLanguage, useText } from "../../i18n";
+import { describeIn } from "../../i18n/pages/actionDocs";
 import { explorerTexts } from "../../i18n/pages/explorer";
 import { Badge } from "../../ui/Badge";
 import { Area, Field, Select } from "../../ui/Field";
@@ -22,7 +23,7 @@ export function ActionForm({ action, values, onChange }: ActionFormProps) {
           {action.version} · {action.method}
         </span>
       </div>
-      <p className="action-doc" lang="en">
+      <p className="action-doc">
         <Doc text={action.doc} />
       </p>
       {action.parameters.length === 0 && <p className="muted action-doc">{t.noParameters}</p>}
@@ -38,12 +39,9 @@ export function ActionForm({ action, values, onChange }: ActionFormProps) {
 function ParameterField({ parameter, value, onChange }: { parameter: ActionParameter; value: string; onChange: (value: string) => void }) {
   const t = useText(explorerTexts);
   const { name, required, doc, unit, example, choices } = parameter;
+  const language = useLanguage();
   const label = `${name}${required ? ` (${t.required})` : ""}`;
-  const hint = (
-    <span lang="en">
-      <Doc text={doc} />
-    </span>
-  );
+  const hint = <Doc text={doc} />;
   if (choices.length > 0) {
     return (
       <Select
@@ -61,7 +59,7 @@ function ParameterField({ parameter, value, onChange }: { parameter: ActionParam
       label={label}
       hint={hint}
       value={value}
-      placeholder={[example && t.example(example), unit && t.unit(unit)].filter(Boolean).join(", ")}
+      placeholder={[example && t.example(example), unit && t.unit(describeIn(language, unit).text)].filter(Boolean).join(", ")}
       inputMode={parameter.type === "number" ? "numeric" : undefined}
       autoComplete="off"
       autoCapitalize="off"
@@ -71,7 +69,8 @@ function ParameterField({ parameter, value, onChange }: { parameter: ActionParam
   );
 }
 
-/** A description of the model: what stands between backticks is code. */
+/** A description of the model in the chosen language: what stands between backticks is code. */
 function Doc({ text }: { text: string }) {
-  return text.split("`").map((piece, at) => (at % 2 === 1 ? <code key={at}>{piece}</code> : piece));
+  const said = describeIn(useLanguage(), text);
+  return <span lang={said.lang}>{said.text.split("`").map((piece, at) => (at % 2 === 1 ? <code key={at}>{piece}</code> : piece))}</span>;
 }

@@ -7,12 +7,14 @@ import { Loading } from "../../ui/Empty";
 import { ErrorNote } from "../../ui/ErrorNote";
 
 export function Answered<T>({ called, action, children }: { called: Called<T>; action: string; children: (data: T) => ReactNode }) {
+  // What a key may no longer see goes; any other failure leaves what was last known.
+  const shown = called.error?.notAllowed ? undefined : called.data;
   return (
     <>
       <ErrorNote error={called.error} action={action} onRetry={called.reload} />
-      {called.data !== undefined ? (
+      {shown !== undefined ? (
         <div className="answered" aria-busy={called.loading || undefined}>
-          {children(called.data)}
+          {children(shown)}
         </div>
       ) : (
         called.loading && <Loading />

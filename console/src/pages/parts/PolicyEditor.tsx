@@ -30,6 +30,7 @@ export function PolicyEditor({ value, onChange, begin = "keep", readOnly }: { va
     { value: "banOnly", label: t.templateBanOnly },
     { value: "none", label: t.templateNone },
   ];
+  const verdicts = { full: t.policyFull, none: t.policyNone, statements: t.policyGood(statementsOf(value)) };
   return (
     <>
       {!readOnly && (
@@ -59,7 +60,7 @@ export function PolicyEditor({ value, onChange, begin = "keep", readOnly }: { va
         rows={14}
         readOnly={readOnly}
         fault={fault ? faultWords(fault, t) : undefined}
-        hint={fault ? undefined : policyKind(value.trim()) === "full" ? t.policyFull : t.policyGood(statementsOf(value))}
+        hint={fault ? undefined : verdicts[policyKind(value.trim())]}
         onChange={(event) => {
           setTemplate("keep");
           onChange(event.target.value);

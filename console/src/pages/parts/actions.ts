@@ -1,5 +1,5 @@
 // The service's actions, as the explorer offers them. The list itself is generated from the service model.
-import { ACTIONS } from "./actions.generated";
+import { ACTIONS, RET_CODES } from "./actions.generated";
 
 export interface ActionParameter {
   name: string;
@@ -21,6 +21,11 @@ export interface Action {
 }
 
 export { ACTIONS };
+
+/** The text of a RetCode; empty for a code that the model does not have. */
+export function retMsgOf(code: string): string {
+  return RET_CODES[code] ?? "";
+}
 
 /** The names that a policy may speak of. */
 export const ACTION_NAMES: readonly string[] = ACTIONS.map((action) => action.name);

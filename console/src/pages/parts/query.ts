@@ -1,8 +1,8 @@
 // A page's filters: in the address, so that they can be linked to and are there again after a reload.
 // Rule: only what differs from the default stands in the address.
-import { useCallback, useState } from "react";
+import { useCallback, useEffect, useState } from "react";
 
-import { replaceQuery, useRoute } from "../../route";
+import { parseRoute, replaceQuery, useRoute } from "../../route";
 
 export type Filters<K extends string> = Record<K, string>;
 
@@ -22,11 +22,24 @@ export function writeFilters<K extends string>(defaults: Filters<K>, filters: Fi
 export function useFilters<K extends string>(defaults: Filters<K>): [Filters<K>, (changes: Partial<Filters<K>>) => void] {
   const route = useRoute();
   const [filters, setFilters] = useState(() => readFilters(defaults, route.query));
+  // A link to the same page with other filters; what this page puts into the address itself makes no such event.
+  useEffect(() => {
+    function follow(): void {
+      const next = parseRoute(window.location.hash);
+      if (next.name === route.name) setFilters(readFilters(defaults, next.query));
+    }
+    window.addEventListener("hashchange", follow);
+    return () => window.removeEventListener("hashchange", follow);
+  }, [defaults, route.name]);
   const change = useCallback(
     (changes: Partial<Filters<K>>) => {
       const next = { ...filters, ...changes };
       setFilters(next);
-      replaceQuery(writeFilters(defaults, next));
+      try {
+        replaceQuery(writeFilters(defaults, next));
+      } catch {
+        // Safari takes 100 of these in 30 seconds; a filter that is typed fast counts all the same.
+      }
     },
     [filters, defaults],
   );
