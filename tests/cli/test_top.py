@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from openkls import model
-from openkls.cli.top import ACTION, BUCKET, REFRESH_SECONDS, build_table
+from openkls.cli.top import ACTION, build_table
 
 ROW: dict[str, Any] = {
     "UniqueName": "demo",
@@ -89,9 +89,3 @@ def test_class_15_a_name_is_text_and_nothing_a_terminal_obeys(name: str) -> None
     assert "\x1b" not in text
     assert "\u202e" not in text
     assert "demo/live/" in text
-
-
-def test_its_calls_fit_the_rate_of_its_bucket() -> None:
-    rate = model.load(ACTION.version).operations[ACTION.name].rate
-    assert BUCKET == "top"
-    assert rate.requests / rate.per_seconds > 1 / REFRESH_SECONDS
