@@ -218,6 +218,7 @@ function useColumns(onBan: (row: LiveRow) => void, severalSpaces: boolean): Colu
         id: "app",
         head: t.columnApp,
         width: severalSpaces ? 92 : 72,
+        grow: true,
         priority: 5,
         sort: SORTS["app"],
         cell: (row) => <span title={`${row.UniqueName} / ${row.App} / ${row.Pubdomain}`}>{severalSpaces ? `${row.UniqueName}/${row.App}` : row.App}</span>,

@@ -200,7 +200,7 @@ function axesOf(write: (value: number) => string): uPlot.Axis[] {
   };
   return [
     { ...look, size: 24, space: 70, values: (_u, splits) => splits.map((split) => formatTime(split).slice(11, 16)) },
-    { ...look, size: 72, space: 34, incrs: STEPS, values: (_u, splits) => splits.map(write) },
+    { ...look, size: 72, space: 26, incrs: STEPS, values: (_u, splits) => splits.map(write) },
   ];
 }
 
