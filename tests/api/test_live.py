@@ -181,6 +181,23 @@ async def test_others_have_their_turn_while_a_long_list_is_made(site: Site, monk
     assert (turns, data["Count"]) == (3, 4)
 
 
+async def test_streams_that_all_ended_meanwhile_leave_a_list_that_can_be_read(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "SLICE_ROWS", 1)
+    sessions = [site.publish(f"s{number}") for number in range(2)]
+    found = site.services.live.found
+
+    async def found_and_over(*asked: Any) -> Any:
+        listed = await found(*asked)
+        for session in sessions:
+            session.ended = True
+        return listed
+
+    monkeypatch.setattr(site.services.live, "found", found_and_over)
+    assert await streams(site) == []
+
+
 @pytest.mark.parametrize(("pushed", "rows"), [(ROWS_LIMIT, ROWS_LIMIT), (ROWS_LIMIT + 1, ROWS_LIMIT)])
 async def test_list_ends_at_its_limit_with_the_newest(site: Site, pushed: int, rows: int) -> None:
     for number in range(pushed):

@@ -1,10 +1,14 @@
 """DescribeNodes: this process, those that show something, and those that only the store knows."""
 
 from openkls.control.reconcile import LEASE_SECONDS
+from openkls.control.snapshot import AppShown, RemoteStream, Watched
 from openkls.domain.errors import StoreUnavailable
 from openkls.domain.keys import StreamName
+from openkls.domain.quality import Reading
+from openkls.domain.session import SessionFacts
 from openkls.domain.viewers import PullProtocol
 from support_api import NOW, Site
+from support_domain import key
 
 ACTION = "DescribeNodes"
 
@@ -65,3 +69,51 @@ async def test_many_streams_are_read_in_slices(site: Site) -> None:
         site.publish(f"s{number}")
     (here,) = (await site.call(ACTION)).data["Nodes"]
     assert here["Streams"] == 1100
+
+
+class Process:
+    """What another process shows, as Readings."""
+
+    boot_id = "boot-there"
+    node = "198.51.100.2"
+    read_time = NOW - 3
+    failures: tuple[()] = ()
+
+    def apps(self) -> list[tuple[str, str]]:
+        return [("demo", "live"), ("theirs", "live")]
+
+    async def app(self, unique_name: str, app: str) -> AppShown:
+        reading = Reading(25, 25, 0.0, 0.0, 1_000_040.0, 0, 0, 0, "", "")
+        stream = RemoteStream(
+            SessionFacts("1" * 32, key("s1"), "192.0.2.9", 5, self.node, self.boot_id, NOW), reading, NOW
+        )
+        return AppShown([stream], [Watched("s1", PullProtocol.HLS, "", 2, 3_000_000)])
+
+
+class Peers:
+    def processes(self) -> list[Process]:
+        return [Process()]
+
+
+async def test_process_that_shows_something_is_told_with_what_it_has_of_the_account(site: Site) -> None:
+    site.services.live.peers = Peers()  # type: ignore[assignment]
+    for heartbeat, started, heard in (
+        (None, 0, NOW - 3),
+        (NOW - 20, NOW - 500, NOW - 3),
+        (NOW - 1, NOW - 500, NOW - 1),
+    ):
+        if heartbeat is not None:
+            await site.history.begin_boot("boot-there", "there", NOW - 500)
+            await site.history.heartbeat("boot-there", heartbeat)
+        _, there = (await site.call(ACTION)).data["Nodes"]
+        assert there == {
+            "Node": "198.51.100.2",
+            "BootId": "boot-there",
+            "StartTime": started,
+            "UpdateTime": heard,
+            "Live": 1,
+            "Streams": 1,
+            "OnlineUser": 2,
+            "BwReal": 1000.0,
+            "Bw": 3_000_000,
+        }
