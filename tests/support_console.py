@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from openkls import config
-from openkls.app import console_ports
+from openkls.app.api import console_ports
 from openkls.console import Console
 from support_api import DEADLINE_SECONDS, Reply, Site
 

@@ -73,7 +73,6 @@ async def test_counts_are_found_by_their_key(store: Store) -> None:
     assert plan == [looked_up]
 
 
-
 async def test_events_are_found_by_the_index_meant_for_each_however_many_wait(store: Store) -> None:
     of_stream = "callback_waiting (unique_name=? AND app=? AND stream=?)"
     assert any("callback_due (unique_name=? AND next_try" in step for step in await explain(store, outbox._due))
