@@ -208,7 +208,7 @@ createServer(async (request, response) => {
       session = undefined;
       return answer(response, 204);
     }
-    return session ? answer(response, 200, sessionBody()) : answer(response, 401, { Error: { Code: "NoSession", Message: "log in" }, RequestId: "r" });
+    return session ? answer(response, 200, sessionBody()) : response.writeHead(204).end();
   }
   if (path === "/console/events") return session ? events(response) : answer(response, 401, {});
   if (path === "/console/call") {

@@ -186,19 +186,19 @@ async function ask(method: string, path: string, body?: unknown, signal?: AbortS
 
 /** Asks the service who is logged in. */
 export async function loadSession(): Promise<void> {
-  try {
-    session.set((await ask("GET", "/session")) as unknown as Session);
-    sessionLapsed.set(false);
-  } catch (failure) {
-    if (!(failure instanceof CallError) || failure.status !== 401) throw failure;
+  const found = await ask("GET", "/session");
+  if (!("CsrfToken" in found)) {
     sessionEnded();
+    return;
   }
+  session.set(found as unknown as Session);
+  sessionLapsed.set(false);
 }
 
 export async function login(accessKey: string, secretKey: string): Promise<void> {
-  const answer = await ask("POST", "/session", { AccessKey: accessKey, SecretKey: secretKey });
-  sessionLapsed.set(false);
-  session.set(answer as unknown as Session);
+  await ask("POST", "/session", { AccessKey: accessKey, SecretKey: secretKey });
+  // Loaded anew the page may play from the account's play domains: its Content-Security-Policy names them only then.
+  window.location.reload();
 }
 
 export async function logout(): Promise<void> {

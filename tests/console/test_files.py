@@ -142,7 +142,11 @@ def test_folder_at_its_limits_is_read_and_beyond_them_is_refused(folder: Path, m
 
 
 async def test_policy_lets_the_page_play_from_the_play_port_and_the_play_domains(desk: Desk) -> None:
-    reply = await desk.browser("localhost").ask("GET", "/")
+    browser = desk.browser("localhost")
+    before = await browser.ask("GET", "/")
+    assert before.headers["content-security-policy"] == POLICY.format(media="'self' localhost:8081")
+    await browser.log_in()
+    reply = await browser.ask("GET", "/")
     media = "'self' localhost:8081 play.demo.local:8081 play2.demo.local:8081 play.demo.local play2.demo.local"
     assert reply.headers["content-security-policy"] == POLICY.format(media=media)
 

@@ -33,7 +33,7 @@ def error_code(reply: Reply) -> str:
 
 async def is_logged_in(browser: Browser) -> bool:
     reply = await browser.ask("GET", "/session")
-    assert reply.status in (200, 401)
+    assert reply.status in (200, 204)
     return reply.status == 200
 
 
@@ -69,7 +69,6 @@ async def test_key_with_a_policy_has_not_full_rights(desk: Desk, browser: Browse
 async def test_who_is_not_logged_in_is_401_at_every_door(browser: Browser) -> None:
     browser.csrf_token = "guess"
     for method, target in (
-        ("GET", "/session"),
         ("DELETE", "/session"),
         ("POST", "/call?Action=GetBlacklist&Version=2017-01-01"),
         ("POST", "/explain?Action=GetBlacklist&Version=2017-01-01&Method=GET"),
@@ -77,6 +76,8 @@ async def test_who_is_not_logged_in_is_401_at_every_door(browser: Browser) -> No
     ):
         reply = await browser.ask(method, target)
         assert (reply.status, error_code(reply)) == (401, "NoSession"), target
+    reply = await browser.ask("GET", "/session")
+    assert (reply.status, reply.body) == (204, b"")
 
 
 @pytest.mark.parametrize(
@@ -253,7 +254,7 @@ async def test_cookie_over_https_is_secure_and_no_other_is_read(desk: Desk, tmp_
     assert (await ask("GET")).status == 200
     ((_, token),) = browser.cookies.items()
     browser.cookies = {f"openkls-{secured.address.port}": token}
-    assert (await ask("GET")).status == 401
+    assert (await ask("GET")).status == 204
     await secured.close()
 
 
@@ -405,14 +406,14 @@ async def test_cookie_that_is_there_twice_opens_nothing(user: Browser) -> None:
     other = user.desk.browser()
     await other.log_in()
     for cookie in (f"{name}={token}; {name}={other.cookies[name]}", f"{name}={token}; {name}={token}"):
-        assert (await user.ask("GET", "/session", headers={"Cookie": cookie})).status == 401
+        assert (await user.ask("GET", "/session", headers={"Cookie": cookie})).status == 204
 
 
 @pytest.mark.parametrize("cookie", ["", ";;;", "=", "a=b; {name}={token}", "bad name=1;{name}={token};;x"])
 async def test_other_cookies_do_not_hide_the_sessions(user: Browser, cookie: str) -> None:
     ((name, token),) = user.cookies.items()
     text = cookie.format(name=name, token=token)
-    expected = 200 if token in text else 401
+    expected = 200 if token in text else 204
     assert (await user.ask("GET", "/session", headers={"Cookie": text})).status == expected
 
 

@@ -60,8 +60,8 @@ class Ports:
     call: Call
     rights: Rights
     hold_back: HoldBack
-    play_names: Callable[[str | None], Sequence[str]]
-    """The play domains of an account; of all without one."""
+    play_names: Callable[[str], Sequence[str]]
+    """The play domains of an account."""
     clock: Callable[[], float]
     monotonic: Callable[[], float]
     region: str

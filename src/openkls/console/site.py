@@ -109,7 +109,7 @@ class Console:
         """Logins with a wrong pair since the start."""
         self._doors: Mapping[str, Mapping[str, _Door]] = {
             "/session": {
-                "GET": _Door(self._show_session),
+                "GET": _Door(self._show_session, needs_session=False),
                 "POST": _Door(self._log_in, needs_session=False),
                 "DELETE": _Door(self._log_out),
             },
@@ -188,7 +188,11 @@ class Console:
     # -- the session ----------------------------------------------------------------------------------------------
 
     async def _show_session(self, visit: Visit) -> web.StreamResponse:
-        return answer_json(self._described(*visit.known))
+        try:
+            return answer_json(self._described(*self._session_of(visit)))
+        except Refusal:
+            # To ask whether somebody is logged in is no mistake, and a browser's console would show it as one.
+            return web.Response(status=HTTPStatus.NO_CONTENT)
 
     async def _log_in(self, visit: Visit) -> web.StreamResponse:
         request = visit.request
@@ -321,11 +325,11 @@ class Console:
         return sealed(web.Response(body=content, headers=headers), policy, cache)
 
     def _play_names(self, visit: Visit) -> list[str]:
-        """The play domains that a page may play from: of who is logged in, else of all, as nobody is yet."""
+        """The play domains that a page may play from: of who is logged in. The app loads anew after a login."""
         try:
             session, _ = self._session_of(visit)
         except Refusal:
-            return list(self._ports.play_names(None))
+            return []
         return list(self._ports.play_names(session.account_id))
 
 

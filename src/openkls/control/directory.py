@@ -123,12 +123,12 @@ class Directory:
         """Whether the account is there."""
         return account_id in self._accounts
 
-    def play_names(self, account_id: str | None = None) -> list[str]:
-        """The play domains of an account, or of all accounts, as they are compared."""
+    def play_names(self, account_id: str) -> list[str]:
+        """The play domains of an account, as they are compared."""
         return [
             normal_host(domain.name)
             for owner, space in self._spaces.values()
-            if account_id is None or owner == account_id
+            if owner == account_id
             for domain in space.play_domain
         ]
 
