@@ -84,17 +84,29 @@ describe("a call", () => {
 });
 
 test("a first visit is no lapsed session", async () => {
-  answers([401, { Error: { Code: "NoSession", Message: "" } }]);
+  answers([204, null]);
   await loadSession();
   expect(session.get()).toBeNull();
   expect(sessionLapsed.get()).toBe(false);
 });
 
-test("a login keeps the session and nothing of the secret", async () => {
-  answers([200, OPEN]);
+test("a login loads the page anew, which then finds the session", async () => {
+  const reload = vi.fn();
+  vi.stubGlobal("window", { location: { reload } });
+  answers([200, OPEN], [200, OPEN]);
   await login("AK", "the secret");
+  expect(reload).toHaveBeenCalledOnce();
+  expect(session.get()).toBeUndefined();
+  await loadSession();
   expect(session.get()).toEqual(OPEN);
-  expect(JSON.stringify(session.get())).not.toContain("the secret");
+});
+
+test("a login with a wrong pair loads nothing anew", async () => {
+  const reload = vi.fn();
+  vi.stubGlobal("window", { location: { reload } });
+  answers([401, { Error: { Code: "LoginFailed", Message: "" } }]);
+  await expect(login("AK", "wrong")).rejects.toMatchObject({ code: "LoginFailed" });
+  expect(reload).not.toHaveBeenCalled();
 });
 
 test("success has no failure", () => {

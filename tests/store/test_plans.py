@@ -1,7 +1,7 @@
 """How SQLite answers the questions of history: by the index meant for each, without sorting or scanning."""
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.base import Executable
 
@@ -10,6 +10,7 @@ from openkls.store.blacklist import _since
 from openkls.store.counts import _look
 from openkls.store.history import _old
 from openkls.store.questions import count_statement, page_statement, spans_statement
+from openkls.store.tables import audit
 from openkls.store.walk import _inner, _parts_statement
 from support_store import URL
 
@@ -82,3 +83,11 @@ async def test_events_are_found_by_the_index_meant_for_each_however_many_wait(st
         assert any(of_stream in step for step in steps), steps
         assert not any(step.startswith("SCAN") and "CONSTANT" not in step for step in steps), steps
     assert any("callback_dead (unique_name=?" in step for step in await explain(store, outbox._oldest_dead))
+
+
+async def test_audit_of_an_account_is_walked_by_its_own_index(store: Store) -> None:
+    newest = select(audit.c.number).where(audit.c.account_id == "a", audit.c.at >= 0)
+    plan = await explain(store, newest.order_by(audit.c.at.desc(), audit.c.number.desc()))
+    assert plan == ["SEARCH audit USING COVERING INDEX audit_account (account_id=? AND at>?)"]
+    plan = await explain(store, select(audit.c.number).where(audit.c.account_id == "a"))
+    assert plan == ["SEARCH audit USING COVERING INDEX audit_account (account_id=?)"]

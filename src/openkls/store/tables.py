@@ -216,6 +216,7 @@ audit = Table(
     Column("outcome", String(64), nullable=False),
     Column("detail", Text, nullable=False),
     Index("audit_at", "at", "number"),
+    Index("audit_account", "account_id", "at", "number"),
     sqlite_autoincrement=True,
 )
 

@@ -1,4 +1,7 @@
-"""The outbox of callbacks, and the parameters of live publishes. Rule: frozen; a change of the schema is a new step."""
+"""The outbox of callbacks, the parameters of live publishes, the audit by account.
+
+Rule: frozen; a change of the schema is a new step.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,7 +19,8 @@ INDEXES = (
 
 
 def upgrade() -> None:
-    """Make the tables, and the one row of the lease."""
+    """Make the tables, the one row of the lease, and the index."""
+    op.create_index("audit_account", "audit", ["account_id", "at", "number"])
     op.add_column("open_sessions", sa.Column("pub_param", sa.Text))
     op.create_table(
         "callback_outbox",
