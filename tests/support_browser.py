@@ -141,13 +141,13 @@ class Visit:
         self.arrived("overview")
 
     def open(self, name: str, *rest: str) -> Page:
-        """Go to a page by its route, and wait until it shows what it has asked for."""
+        """Go to a page by its route, `name` or `name?filter=...`, and wait until it shows what it has asked for."""
         route = "/".join(["#", name, *(quote(part, safe="") for part in rest)])
         if self.page.url.startswith(self.base):
             self.page.evaluate("route => { location.hash = route }", route)
         else:
             self.page.goto(self.base + route)
-        self.arrived(name)
+        self.arrived(name.partition("?")[0])
         return self.page
 
     def arrived(self, name: str) -> None:
