@@ -111,7 +111,7 @@ def _shoot(
             "stream": lambda: _with_preview(visit),
             "ban": lambda: _with_dialog(visit),
             **{name: partial(visit.open, name) for name in PAGES},
-            "urls": lambda: visit.open("urls?" + urlencode({"unique": "events", "stream": "final"})),
+            "urls": lambda: visit.open("urls?" + urlencode({"space": "events", "stream": "final"})),
         }
         for name, arrange in shots.items():
             if name == "stream":
