@@ -66,6 +66,11 @@ export function formatKbps(kbps: number | undefined, language: Language): string
   return formatBps(kbps === undefined ? undefined : kbps * 1000, language);
 }
 
+/** 2,512 kbit/s: always in kbit/s, so that figures beside each other compare. */
+export function formatWholeKbps(kbps: number | undefined, language: Language): string {
+  return kbps === undefined || !Number.isFinite(kbps) ? DASH : `${formatNumber(kbps, language)} kbit/s`;
+}
+
 const pad = (n: number): string => String(n).padStart(2, "0");
 
 /** 0:07, 12:07, 3:12:07, 2 d 03:12:07. */

@@ -12,6 +12,7 @@ import {
   formatNumber,
   formatOffset,
   formatTime,
+  formatWholeKbps,
   fromLocalInput,
   splitBps,
   toLocalInput,
@@ -45,6 +46,8 @@ describe("rates", () => {
   test("keep their sign, and kbit/s are a thousand bit/s", () => {
     expect(formatKbps(-12.5, "en")).toBe("-12.5 kbit/s");
     expect(formatKbps(2512, "en")).toBe("2.51 Mbit/s");
+    expect(formatWholeKbps(2512.4, "en")).toBe("2,512 kbit/s");
+    expect(formatWholeKbps(undefined, "en")).toBe(DASH);
     expect(formatKbps(undefined, "en")).toBe(DASH);
     expect(splitBps(undefined, "en")).toEqual({ value: DASH, unit: "" });
   });

@@ -3,7 +3,7 @@ import { useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 
 import { nowSeconds } from "../clock";
 import { eventsRefusal, eventsState, liveStreams } from "../events";
-import { formatBps, formatDuration, formatKbps, formatNumber, formatTime } from "../format";
+import { formatBps, formatDuration, formatNumber, formatTime, formatWholeKbps } from "../format";
 import { healthOf } from "../health";
 import { useCall } from "../hooks";
 import { useLanguage, useText } from "../i18n";
@@ -126,12 +126,12 @@ function Facts({ live }: { live: LiveStream }) {
           <Fact name={t.lossRate} tone={warn(["lost", "stalled"])}>
             {live.FLR} %
           </Fact>
-          <Fact name={t.made}>{formatKbps(live.BwIn, language)}</Fact>
+          <Fact name={t.made}>{formatWholeKbps(live.BwIn, language)}</Fact>
           <Fact name={t.received} tone={warn(["stalled"])}>
-            {formatKbps(live.BwReal, language)}
+            {formatWholeKbps(live.BwReal, language)}
           </Fact>
           <Fact name={t.difference} tone={warn(["uplink"])}>
-            {formatKbps(live.BwDiff, language)}
+            {formatWholeKbps(live.BwDiff, language)}
           </Fact>
         </dl>
       </section>
@@ -150,11 +150,11 @@ function Facts({ live }: { live: LiveStream }) {
         <dl className="facts">
           <Fact name={t.video}>
             {live.Vcodec ? `${live.Vcodec}${size}` : t.noVideo}
-            {live.Vcodec && ` · ${formatKbps(live.Curbitrate, language)}`}
+            {live.Vcodec && ` · ${formatWholeKbps(live.Curbitrate, language)}`}
           </Fact>
           <Fact name={t.audio}>
             {live.Acodec ? `${live.Acodec} ${live.SampleRate ? `${number(live.SampleRate)} Hz` : ""}` : t.noVideo}
-            {live.Acodec && ` · ${formatKbps(live.BwInAudio, language)}`}
+            {live.Acodec && ` · ${formatWholeKbps(live.BwInAudio, language)}`}
           </Fact>
         </dl>
       </section>
@@ -189,7 +189,7 @@ function Plots({ stream }: { stream: StreamName }) {
   const lines = useMemo(() => {
     const of = (series: string): readonly number[] => valuesOf(data, series);
     const number = (value: number): string => formatNumber(value, language);
-    const kbps = (value: number): string => formatKbps(value, language);
+    const kbps = (value: number): string => formatWholeKbps(value, language);
     const bps = (value: number): string => formatBps(value, language);
     return {
       frames: [
@@ -231,7 +231,7 @@ function Plots({ stream }: { stream: StreamName }) {
             <Chart title={t.plotFrames} lines={lines.frames} {...shared} />
           </section>
           <section className="panel">
-            <Chart title={t.plotBitrate} lines={lines.bitrate} {...shared} />
+            <Chart title={t.plotBitrate} lines={lines.bitrate} axis={(kbps) => formatBps(kbps * 1000, language)} {...shared} />
           </section>
           <section className="panel">
             <Chart title={t.plotViewers} lines={lines.viewers} {...shared} />

@@ -4,6 +4,7 @@ import { Component, lazy, Suspense, useEffect, useRef, type ComponentType, type 
 
 import { loadSession, session, type Session } from "../api";
 import { forgetEvents, startEvents } from "../events";
+import { watchIdle } from "../idle";
 import { useText } from "../i18n";
 import { common } from "../i18n/common";
 import { useRoute, type RouteName } from "../route";
@@ -41,6 +42,9 @@ export function App() {
     startEvents();
     return forgetEvents;
   }, [loggedIn]);
+
+  const idleSeconds = current?.IdleSeconds;
+  useEffect(() => (idleSeconds ? watchIdle(idleSeconds) : undefined), [idleSeconds]);
 
   useEffect(() => {
     if (current !== undefined) return;
