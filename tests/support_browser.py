@@ -21,7 +21,7 @@ from tests.support_tools import need
 ROOT = Path(__file__).resolve().parent.parent
 AXE = ROOT / "console" / "node_modules" / "axe-core" / "axe.min.js"
 # A browser that shares two cores with a server, an encoder and other tests.
-WAIT_SECONDS: Final = float(__import__("os").environ.get("W", "20"))
+WAIT_SECONDS: Final = 20.0
 # Names of hosts for pages of others; Chromium finds them here, without a question to anybody.
 STRANGER: Final = "stranger.example"
 SWITCHES: Final = (
