@@ -14,6 +14,7 @@ export default defineConfig({
     outDir: "../src/openkls/console/static",
     emptyOutDir: true,
     assetsInlineLimit: 0,
+    license: { fileName: "licenses.txt" }, // what is bundled, and under which terms; it goes into the wheel with the rest
     target: "es2022",
     cssTarget: ["chrome123", "firefox120", "safari17.5"], // light-dark() as written
     chunkSizeWarningLimit: 700, // the players; they are loaded when a preview is started

@@ -9,6 +9,8 @@ import { applyTheme, theme } from "./theme";
 import "./theme/tokens.css";
 import "./theme/base.css";
 import "./ui/ui.css";
+import "./ui/table.css";
+import "./ui/chart.css";
 import "./shell/shell.css";
 
 applyTheme();
