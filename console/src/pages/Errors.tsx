@@ -50,12 +50,12 @@ export default function Errors() {
           label={t.code}
           wide={18}
           value={filters.code}
-          choices={[{ value: "", label: t.allCodes }, ...CODES.map((code) => ({ value: code, label: `${code} ${codeWords(Number(code), words).name}` }))]}
+          choices={[{ value: "", label: t.allCodes }, ...[...new Set(filters.code ? [...CODES, filters.code] : CODES)].map((code) => ({ value: code, label: `${code} ${codeWords(Number(code), words).name}` }))]}
           onChoose={(code) => change({ code, page: filters.page })}
         />
       </RecordFilters>
       <NamesNote chosen={records.chosen} />
-      {records.asked && <OtherDomains records={records} />}
+      {records.asked && called.data && !called.error && <OtherDomains records={records} />}
       {records.asked && (
         <Answered called={called} action={ACTION}>
           {(data) => <Failures data={data} records={records} />}
@@ -65,7 +65,8 @@ export default function Errors() {
   );
 }
 
-/** The same window on the space's other publish domains: an empty list here is not all. */
+/** The same window on the space's other publish domains: an empty list here is not all. Asked after the list itself, so
+ * that the rate of requests is the list's first. */
 function OtherDomains({ records }: { records: Records }) {
   const { names, spaces } = records.chosen;
   const others = recordedDomains(spaces ?? [], names.UniqueName).filter((domain) => domain !== names.Pubdomain);
