@@ -21,7 +21,7 @@ from tests.support_tools import need
 ROOT = Path(__file__).resolve().parent.parent
 AXE = ROOT / "console" / "node_modules" / "axe-core" / "axe.min.js"
 # A browser that shares two cores with a server, an encoder and other tests.
-WAIT_SECONDS: Final = float(__import__("os").environ.get("W", "20"))
+WAIT_SECONDS: Final = 20.0
 # Names of hosts for pages of others; Chromium finds them here, without a question to anybody.
 STRANGER: Final = "stranger.example"
 SWITCHES: Final = (
@@ -141,13 +141,13 @@ class Visit:
         self.arrived("overview")
 
     def open(self, name: str, *rest: str) -> Page:
-        """Go to a page by its route, and wait until it shows what it has asked for."""
+        """Go to a page by its route, `name` or `name?filter=...`, and wait until it shows what it has asked for."""
         route = "/".join(["#", name, *(quote(part, safe="") for part in rest)])
         if self.page.url.startswith(self.base):
             self.page.evaluate("route => { location.hash = route }", route)
         else:
             self.page.goto(self.base + route)
-        self.arrived(name)
+        self.arrived(name.partition("?")[0])
         return self.page
 
     def arrived(self, name: str) -> None:

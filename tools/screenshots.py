@@ -6,21 +6,25 @@ Rule: the service, its data and its streams are made for this and end with it.
 
 import argparse
 import contextlib
+import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlencode
 
 from playwright.sync_api import Browser
 
 from tests.support_browser import MORE_KEYS, PAGES, PHONE, PUBDOMAIN, WIDE, Visit, build_console, chromium, visiting
-from tests.support_service import RunningService, make_clip, pushing, until
+from tests.support_service import FFMPEG, RunningService, make_clip, pushing, until
 
 FOLDER: Final = Path("build") / "screenshots"
 LOCALES: Final = {"en": "en-GB", "zh": "zh-CN"}
 # So that the plots have something to show: their series have a value every ten seconds.
 PLOT_SECONDS: Final = 35.0
+PREVIEW_SECONDS: Final = 20.0
 STREAM: Final = ("demo", "live", PUBDOMAIN, "camera-1")
 MORE_SPACES: Final = """
 [[account.space]]
@@ -63,7 +67,23 @@ def showing() -> Iterator[RunningService]:
         for stream in ("camera-1", "camera-2"):
             stack.enter_context(pushing(clip, service.push_url(stream)))
         until(lambda: service.call("ListRealtimeStreamsInfo", Type="push", Stream="camera-2")["Streams"], 20)
+        for url in (service.flv_url("camera-1"), service.hls_url("camera-1"), service.push_url("camera-1")):
+            stack.enter_context(watching(url))
+        time.sleep(PLOT_SECONDS)
         yield service
+
+
+@contextlib.contextmanager
+def watching(url: str) -> Iterator[None]:
+    """A viewer that throws away what it gets."""
+    quiet = subprocess.DEVNULL
+    command = [FFMPEG, "-loglevel", "quiet", "-i", url, "-c", "copy", "-f", "null", "-"]
+    process = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)  # noqa: S603 - of this file
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait(10)
 
 
 def make_history(service: RunningService, clip: Path) -> None:
@@ -85,22 +105,38 @@ def _shoot(
 ) -> None:
     with visiting(browser, service, locale=LOCALES[language], viewport=viewport) as visit:
         visit.page.goto(visit.base)
-        visit.page.locator("form").wait_for()
-        _both(visit, folder, f"login-{language}-{size}")
-        visit.log_in()
-        for name in ("stream", *PAGES):
+        visit.arrived("login")
+        shots: dict[str, Callable[[], object]] = {
+            "login": lambda: None,
+            "stream": lambda: _with_preview(visit),
+            "ban": lambda: _with_dialog(visit),
+            **{name: partial(visit.open, name) for name in PAGES},
+            "urls": lambda: visit.open("urls?" + urlencode({"space": "events", "stream": "final"})),
+        }
+        for name, arrange in shots.items():
+            if name == "stream":
+                visit.log_in()
             if only and name not in only:
                 continue
-            visit.open(name, *(STREAM if name == "stream" else ()))
-            if name in ("overview", "stream"):
-                visit.page.wait_for_timeout(1500)
-            _both(visit, folder, f"{name}-{language}-{size}")
+            arrange()
+            for scheme in ("light", "dark"):
+                visit.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+                visit.page.screenshot(path=folder / f"{name}-{language}-{size}-{scheme}.png", full_page=True)
+        visit.open("nodes")
 
 
-def _both(visit: Visit, folder: Path, name: str) -> None:
-    for scheme in ("light", "dark"):
-        visit.page.emulate_media(color_scheme=scheme)
-        visit.page.screenshot(path=folder / f"{name}-{scheme}.png", full_page=True)
+def _with_preview(visit: Visit) -> None:
+    """The page of a stream, with its picture."""
+    page = visit.open("stream", *STREAM)
+    page.locator(".preview-start button").click()
+    until(lambda: page.locator("video").evaluate("video => video.currentTime") > 0, PREVIEW_SECONDS)
+
+
+def _with_dialog(visit: Visit) -> None:
+    """What a ban will do, before it is done."""
+    page = visit.open("stream", *STREAM)
+    page.locator(".page-head button.danger").click()
+    page.locator("dialog button.primary").click()
 
 
 if __name__ == "__main__":
