@@ -76,7 +76,7 @@ class Watch:
 
     origins: frozenset[str]
     """Hosts with ports that may be asked."""
-    expected: set[tuple[int, str]] = field(default_factory=lambda: {(401, "/console/session")})
+    expected: set[tuple[int, str]] = field(default_factory=set)
     """Status and path of answers that are part of the test."""
     faults: list[str] = field(default_factory=list)
 
