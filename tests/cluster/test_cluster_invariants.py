@@ -804,7 +804,7 @@ def test_the_machine_finds_a_seeded_fault(part: str, seeded: type) -> None:
     with pytest.raises(AssertionError):
         run(
             machine,
-            max_examples=400,
+            max_examples=1500,
             derandomize=True,
             database=None,
             phases=[Phase.generate],
