@@ -294,8 +294,8 @@ def test_every_figure_is_that_of_an_oracle_which_keeps_every_frame(
     opening_ms = oracle.opening_ms(now_ms)
     counted = sum(size_bytes for at_ms, size_bytes in oracle.received if at_ms >= opening_ms)
     assert reading.real_bps == pytest.approx(counted * 8 / seconds)
-    # Against the contract's own window, which slides: the ring's is at most one tick shorter, and its wall time may begin
-    # with the last arrival before it.
+    # Against the contract's own window, which slides: the ring's is at most one tick shorter, and its wall time may
+    # begin with the last arrival before it.
     if now_ms - start_ms >= WINDOW_MS:
         least = sum(frame.at_ms > now_ms - WINDOW_MS + TICK_MS for frame in oracle.video) / (10 + GAP_SECONDS)
         most = sum(frame.at_ms >= now_ms - WINDOW_MS for frame in oracle.video) / 9.75
