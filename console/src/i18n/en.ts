@@ -31,6 +31,7 @@ export const en = {
   connectionLiveHint: "Figures are updated as they come.",
   connectionLostHint: "The connection to the service was lost; figures are those last seen. Trying again.",
   connectionRefusedHint: "This key may not list live streams.",
+  plotSpan: "Time",
   language: "Language",
   theme: "Theme",
   themeSystem: "System",

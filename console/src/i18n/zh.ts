@@ -34,6 +34,7 @@ export const zh: Translation<typeof en> = {
   connectionLiveHint: "数据实时更新。",
   connectionLostHint: "与服务的连接已断开，显示的是最后一次的数据，正在重连。",
   connectionRefusedHint: "该密钥无权列出在线流。",
+  plotSpan: "时间",
   language: "语言",
   theme: "主题",
   themeSystem: "跟随系统",

@@ -18,7 +18,7 @@ import { Chart, type Line } from "../ui/Chart";
 import { Since } from "../ui/Countdown";
 import { Empty } from "../ui/Empty";
 import { ErrorNote } from "../ui/ErrorNote";
-import { Select } from "../ui/Field";
+import { SpanSelect } from "../ui/SpanSelect";
 import { HealthBadge } from "../ui/HealthBadge";
 import { Table, type Column } from "../ui/Table";
 import "./live.css";
@@ -29,7 +29,6 @@ const HOUR_SECONDS = 3600;
 const GROUP = "overview";
 
 export default function Overview() {
-  const t = useText(overviewTexts);
   const c = useText(common);
   const [span, setSpan] = useState<SpanName>("hour");
   const { periodSeconds, everySeconds } = SPANS[span];
@@ -42,16 +41,7 @@ export default function Overview() {
       <div className="page-head">
         <h1>{c.overview}</h1>
         <div className="actions">
-          <Select<SpanName>
-            label={t.span}
-            labelHidden
-            value={span}
-            choices={[
-              { value: "hour", label: t.hour },
-              { value: "day", label: t.day },
-            ]}
-            onChoose={setSpan}
-          />
+          <SpanSelect value={span} onChoose={setSpan} />
         </div>
       </div>
       {state === "refused" && <ErrorNote error={refusal} action="DescribeLiveStreams" />}

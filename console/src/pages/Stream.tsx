@@ -21,7 +21,7 @@ import { Chart, type Line } from "../ui/Chart";
 import { Since } from "../ui/Countdown";
 import { Empty, Loading } from "../ui/Empty";
 import { ErrorNote } from "../ui/ErrorNote";
-import { Select } from "../ui/Field";
+import { SpanSelect } from "../ui/SpanSelect";
 import { HealthBadge } from "../ui/HealthBadge";
 import { Icon } from "../ui/Icon";
 import { Preview } from "../ui/Preview";
@@ -212,16 +212,7 @@ function Plots({ stream }: { stream: StreamName }) {
       <div className="page-head">
         <h2>{t.plots}</h2>
         <div className="actions">
-          <Select<SpanName>
-            label={t.span}
-            labelHidden
-            value={span}
-            choices={[
-              { value: "hour", label: t.hour },
-              { value: "day", label: t.day },
-            ]}
-            onChoose={setSpan}
-          />
+          <SpanSelect value={span} onChoose={setSpan} />
         </div>
       </div>
       <ErrorNote error={metrics.error} action="DescribeStreamMetrics" onRetry={metrics.reload} />

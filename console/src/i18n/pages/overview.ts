@@ -2,9 +2,6 @@ import { dictionary } from "../index";
 
 export const overviewTexts = dictionary(
   {
-    span: "Time",
-    hour: "last hour",
-    day: "last day",
     streams: "Streams",
     viewers: "Viewers",
     bandwidth: "Bandwidth",
@@ -31,9 +28,6 @@ export const overviewTexts = dictionary(
     from: "From",
   },
   {
-    span: "时间",
-    hour: "最近 1 小时",
-    day: "最近 1 天",
     streams: "流数",
     viewers: "观众",
     bandwidth: "带宽",
