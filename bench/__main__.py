@@ -6,6 +6,7 @@ Options go to every bench that was named; ``python -m bench NAME --help`` lists 
 import importlib
 import signal
 import sys
+from pathlib import Path
 
 from bench import machine
 
@@ -39,6 +40,8 @@ def main() -> None:
         known = "\n".join(f"  {name:8} {what}" for name, what in BENCHES.items())
         asked = f"no bench is called {', '.join(unknown)}" if unknown else "python -m bench [NAME ...] [OPTION ...]"
         sys.exit(f"{asked}; there are:\n{known}")
+    # The supports of the tests import each other by their bare names.
+    sys.path.append(str(Path(__file__).parent.parent / "tests"))
     print(machine.describe())
     for name in wanted:
         print(f"\n== {name}: {BENCHES[name]}", flush=True)

@@ -18,7 +18,9 @@ from unittest import mock
 import uvloop
 from aiohttp import web
 
-from openkls import app, config
+from openkls import config
+from openkls.app import Service
+from openkls.app import api as api_part
 from openkls.control.ids import new_session_id
 from openkls.control.live import LiveStreams
 from openkls.control.peers import Peers
@@ -110,8 +112,8 @@ def main() -> None:
 
 
 async def _openkls(path: str) -> None:
-    with mock.patch.object(app, "LiveStreams", Filled):
-        service = await app.Service.start(config.load(Path(path)))
+    with mock.patch.object(api_part, "LiveStreams", Filled):
+        service = await Service.start(config.load(Path(path)))
 
     def obey(order: str, argument: str) -> None:
         if order == "fill":
