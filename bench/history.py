@@ -182,7 +182,8 @@ def _rows(first: int, last: int, rows: int) -> list[tuple[object, ...]]:
 
 
 async def _ask(stores: Sequence[Store], runs: int) -> list[dict[tuple[str, str], float]]:
-    """The stores take turns, question by question, so that whatever else the machine does slows all of them."""
+    """The stores take turns, window by window, so that whatever else the machine does slows all of them. Question by
+    question the thread of each would fall asleep in between, and its waking would be what is measured."""
     dice = random.Random(5)
     windows = [START + dice.randrange(DAYS * DAY - WINDOW_SECONDS) for _ in range(WINDOWS)]
     whole = HistoryQuery(KEY.unique_name, KEY.app, KEY.pubdomain, None, 0, 0, False, False, 0, LIMIT)
@@ -201,8 +202,8 @@ async def _ask(stores: Sequence[Store], runs: int) -> list[dict[tuple[str, str],
             empty = [False for _ in stores]
             for start in windows:
                 moved = replace(asked, start=start, end=start + WINDOW_SECONDS)
-                for run in range(WARM_RUNS + runs):
-                    for at, store in enumerate(stores):
+                for at, store in enumerate(stores):
+                    for run in range(WARM_RUNS + runs):
                         began = time.perf_counter()
                         page = await store.history.page(moved)
                         # The first ones warm caches and let the server plan once and for all.
