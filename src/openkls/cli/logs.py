@@ -137,6 +137,7 @@ class Pump(logging.Handler):
         self._limit = limit
         self._lines: deque[str] = deque()
         self._wake = threading.Event()
+        self._never = threading.Event()
         self._written = threading.Condition()
         self._writing = False
         self.dropped = 0
@@ -165,7 +166,8 @@ class Pump(logging.Handler):
     def _run(self) -> None:
         while True:
             self._wake.wait()
-            time.sleep(GATHER_SECONDS)
+            # Not time.sleep, which fails under libfaketime, with which clocks apart are tried.
+            self._never.wait(GATHER_SECONDS)
             self._wake.clear()
             self._writing = True
             lines = [self._lines.popleft() for _ in range(len(self._lines))]
